@@ -1,0 +1,157 @@
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+#include "proxy/wire/message.hpp"
+
+// A command and its schemas in, a plan or a refusal out. Pure: no keys, no clock, no waiting, no role. What a role may
+// do with a plan is policy/'s business.
+namespace fieldgate::analysis {
+
+struct NamespaceName {
+    std::string database;
+    std::string collection;
+    friend auto operator<=>(const NamespaceName&, const NamespaceName&) = default;
+};
+
+// What the server says about a namespace (listCollections), fetched through fieldgate's own connections.
+struct NamespaceFacts {
+    bool is_view = false;
+    // For a view: every namespace its definition reads, viewOn first, then those its pipeline names.
+    std::vector<NamespaceName> reads;
+    // The collection's own $jsonSchema validator contains `encrypt`, which this version does not apply.
+    bool validator_encrypts = false;
+};
+
+// What is known of namespaces so far. A namespace without an answer must be resolved before a plan can be made.
+class Catalog {
+   public:
+    virtual ~Catalog() = default;
+    virtual const NamespaceFacts* find(std::string_view database, std::string_view collection) const = 0;
+};
+
+// A command error as the client will see it. errmsg names the field path and the rule, never a value.
+struct Refusal {
+    std::int32_t code = 0;
+    std::string_view code_name;
+    std::string errmsg;
+};
+
+// The codes of refusals. MongoDB's own where one fits; stable, tabled in the README.
+namespace code {
+inline constexpr std::int32_t bad_value = 2;
+inline constexpr std::int32_t failed_to_parse = 9;
+inline constexpr std::int32_t unauthorized = 13;
+inline constexpr std::int32_t type_mismatch = 14;
+inline constexpr std::int32_t cursor_not_found = 43;
+inline constexpr std::int32_t command_not_supported = 115;
+inline constexpr std::int32_t invalid_namespace = 73;
+inline constexpr std::int32_t unsupported_op_query_command = 352;
+inline constexpr std::int32_t field_cannot_be_encrypted = 31041;   // a value of the wrong type for its field
+inline constexpr std::int32_t operation_not_on_encrypted = 51092;  // an operator that ciphertext cannot answer
+inline constexpr std::int32_t bson_object_too_large = 10334;
+inline constexpr std::int32_t key_not_available = 96;              // OperationFailed: key vault or KMS
+}  // namespace code
+std::string_view code_name(std::int32_t code);
+
+// One value of the message that must not leave as it is.
+struct Edit {
+    std::uint32_t offset = 0;  // of the element (its type byte) from the start of the message
+    std::uint16_t field = 0;   // index into the schema's fields
+    enum class Kind : std::uint8_t {
+        encrypt,            // replace the value by its ciphertext under the field's algorithm and key
+        verify_ciphertext,  // the client sent ciphertext: leave it if it authenticates and fits the field, else refuse
+    } kind = Kind::encrypt;
+};
+
+// How a command uses a protected field; what a role must be allowed.
+struct FieldUse {
+    bool matched = false;   // a query decides by it, $exists included
+    bool written = false;   // a value is stored
+    bool erased = false;    // a stored value may disappear: $unset, replacement, a parent overwritten
+    bool named = false;     // its values come back by name: distinct
+};
+
+// Where documents of a protected namespace stand in the reply.
+struct ReplyShape {
+    enum class Kind : std::uint8_t {
+        pass,          // nothing protected behind it: streamed
+        write_result,  // insert, update, delete: errors are rebuilt; upserted[]._id
+        cursor,        // cursor.firstBatch / cursor.nextBatch
+        value,         // findAndModify: value
+        values,        // distinct: each element of `values` is what `tree` describes
+        scalar,        // count and other replies of a protected namespace that carry no documents: errors are rebuilt
+    } kind = Kind::pass;
+    const config::ProtectedNamespace* protected_namespace = nullptr;  // null exactly for pass
+    // The tree of one document (or of one value of `values`; null there: plain values). Points into the schema or owns
+    // a tree that a stage reshaped.
+    std::shared_ptr<const config::SchemaNode> tree;
+};
+
+enum class Access : std::uint8_t { none, read, write };
+
+// What to do with a command that is not refused.
+struct Plan {
+    std::string_view command;              // as in the table, lives forever: for logs and metrics
+    std::string_view database;             // views into the message
+    std::string_view collection;           // empty for commands without one
+    const config::ProtectedNamespace* protected_namespace = nullptr;
+    std::vector<Edit> edits;               // sorted by offset
+    std::vector<FieldUse> uses;            // by field index; empty without a protected namespace
+    bool replaces_whole_documents = false; // replacement update: what it does not name is gone
+    Access access = Access::none;
+    bool deletes = false;                  // removes documents
+    bool requires_reveal_everything = false;  // closed to restricted roles: `local`, explain, ...
+    bool touches_key_vault = false;
+    bool is_get_more = false;
+    std::int64_t cursor_id = 0;            // getMore
+    ReplyShape shape;
+    // Every other namespace the command names; all are known to be unprotected.
+    std::vector<NamespaceName> others;
+};
+
+struct Context {
+    const config::Config& config;
+    const Catalog& catalog;
+};
+
+// The analysis of one request. The message's bytes and the context must outlive it.
+//
+//     RequestAnalysis analysis(msg, context);
+//     switch (analysis.step(budget)) { more: call again; done: plan(); refused: refusal(); need: needed() }
+//
+// `need` is only returned before any sequence was looked at; the caller resolves the namespaces and starts anew.
+class RequestAnalysis {
+   public:
+    enum class Step : std::uint8_t { more, done, refused, need_namespaces };
+
+    RequestAnalysis(const wire::OpMsg& message, const Context& context);
+    ~RequestAnalysis();
+    RequestAnalysis(const RequestAnalysis&) = delete;
+    RequestAnalysis& operator=(const RequestAnalysis&) = delete;
+
+    // Looks at about `bytes_max` bytes of sequence documents (the body is looked at whole in the first step).
+    Step step(std::size_t bytes_max);
+    Plan& plan() { return plan_; }
+    const Refusal& refusal() const { return refusal_; }
+    const std::vector<NamespaceName>& needed() const { return needed_; }
+
+   private:
+    struct State;
+    std::unique_ptr<State> state_;
+    Plan plan_;
+    Refusal refusal_;
+    std::vector<NamespaceName> needed_;
+};
+
+// Parses a listCollections reply entry ({name, type, options}) into facts. For cluster/, which asks the server.
+boost::system::result<NamespaceFacts> facts_of(std::string_view database, bson::DocumentView collection_info);
+
+}  // namespace fieldgate::analysis

@@ -32,7 +32,8 @@ struct KeyVault {
 };
 
 struct LocalKms {
-    std::filesystem::path key_file;  // absolute, or relative to the configuration file; 96 bytes, raw or base64
+    std::filesystem::path
+        key_file;  // absolute, or relative to the configuration file; 96 bytes, raw or base64
 };
 
 // `db.coll` where `*` matches any run of characters within one of the two names (never the dot between them).
@@ -40,13 +41,17 @@ struct NamespacePattern {
     std::string database;
     std::string collection;
     bool matches(std::string_view database_name, std::string_view collection_name) const;
-    std::size_t literal_characters() const;  // the longest literal wins
+    std::size_t literal_characters() const;           // the longest literal wins
+    bool meets(const NamespacePattern& other) const;  // some namespace matches both
+    bool covers(
+        const NamespacePattern& other) const;  // every namespace that `other` matches, this one matches
+    std::string text() const { return database + "." + collection; }
 };
 
 struct ProtectedNamespace {
     NamespacePattern pattern;
     std::shared_ptr<const Schema> schema;
-    std::size_t index = 0;                // position in Config::schemas
+    std::size_t index = 0;  // position in Config::schemas
     bool explicit_encryption_allow = false;
 };
 
@@ -67,17 +72,20 @@ struct FieldRule {
 struct Role {
     std::string name;
     FieldRule encrypted_fields;
-    // Per namespace of Config::schemas (by index), per field of its schema (by index): the rule after defaults.
+    // Per namespace of Config::schemas (by index), per field of its schema (by index): the rule after
+    // defaults.
     std::vector<std::vector<FieldRule>> rules;
     std::vector<NamespacePattern> namespaces;  // empty: all
     bool read_only = false;
     bool may_delete = true;
+    bool reaches_every_schema = true;  // false: `namespaces` keeps it from a protected namespace
     enum class KeyVaultAccess : std::uint8_t { none, read, write } key_vault = KeyVaultAccess::none;
 
     const FieldRule& rule(std::size_t namespace_index, std::uint16_t field) const {
         return rules[namespace_index][field];
     }
-    // Reads every protected field of every namespace in clear: gates `local`, `config`, ciphertext from clients.
+    // Reads every protected field of every namespace in clear: gates `local`, `config`, ciphertext from
+    // clients.
     bool reveals_everything() const;
     bool may_use(std::string_view database_name, std::string_view collection_name) const;
 };
@@ -90,7 +98,7 @@ struct TlsServer {
 
 struct Listener {
     std::string name;
-    std::string host;  // empty for a Unix socket
+    std::string host;        // empty for a Unix socket
     std::uint16_t port = 0;  // 0: the kernel chooses, the log says which (tests)
     std::filesystem::path unix_path;
     std::size_t role = 0;  // index into Config::roles

@@ -23,11 +23,11 @@ struct Problem {
 
 // Every problem found, in the order of the files' lines. Thrown only at start-up.
 class LoadError : public std::runtime_error {
-   public:
+ public:
     explicit LoadError(std::vector<Problem> problems);
     const std::vector<Problem>& problems() const { return problems_; }
 
-   private:
+ private:
     std::vector<Problem> problems_;
 };
 
@@ -36,8 +36,8 @@ struct LoadOptions {
     std::function<std::optional<std::string>(const std::string&)> environment;
     // Every FIELDGATE_<SECTION>__<KEY> that is set, so that a misspelt one is a problem too.
     std::vector<std::string> environment_names;
-    // Asks the driver library about a connection string; returns what it would only have logged. Injected, because
-    // config/ knows no MongoDB library. Absent: not checked.
+    // Asks the driver library about a connection string; returns what it would only have logged. Injected,
+    // because config/ knows no MongoDB library. Absent: not checked.
     std::function<std::vector<std::string>(const std::string& uri)> check_uri;
 };
 LoadOptions process_environment();
@@ -47,8 +47,8 @@ struct Loaded {
     std::vector<Problem> warnings;  // e.g. a schema that protects nothing
 };
 
-// Reads `file` and everything it refers to except key files (only their presence, size and mode are looked at).
-// Throws LoadError with all problems in one go.
+// Reads `file` and everything it refers to except key files (only their presence, size and mode are looked
+// at). Throws LoadError with all problems in one go.
 Loaded load(const std::filesystem::path& file, const LoadOptions& options);
 
 }  // namespace fieldgate::config

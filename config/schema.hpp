@@ -28,7 +28,7 @@ using KeyReference = std::variant<KeyUuid, KeyAltName>;
 
 // What one `encrypt` object says after inheritance: complete and checked against the type matrix.
 struct EncryptedField {
-    std::string path;                      // dotted, from the root of the document
+    std::string path;  // dotted, from the root of the document
     Algorithm algorithm{};
     KeyReference key;
     std::vector<std::uint8_t> bson_types;  // type bytes that may be written; empty: every encryptable type.
@@ -38,27 +38,30 @@ struct EncryptedField {
 
 inline constexpr std::uint16_t no_field = 0xFFFF;
 
-// A node of the path tree. Only paths at or above a protected field have nodes; a path without a node is plain.
-// A node is either a protected field (`field != no_field`, no children) or a parent of protected fields.
+// A node of the path tree. Only paths at or above a protected field have nodes; a path without a node is
+// plain. A node is either a protected field (`field != no_field`, no children) or a parent of protected
+// fields.
 class SchemaNode {
-   public:
+ public:
     std::uint16_t field = no_field;  // index into Schema::fields()
 
     bool is_protected() const { return field != no_field; }
     bool is_parent() const { return !children_.empty(); }
     // The node one name further down; null: nothing at or below that path is protected.
     const SchemaNode* child(std::string_view name) const;
-    const std::vector<std::pair<std::string, std::unique_ptr<SchemaNode>>>& children() const { return children_; }
+    const std::vector<std::pair<std::string, std::unique_ptr<SchemaNode>>>& children() const {
+        return children_;
+    }
 
     SchemaNode& add_child(std::string name);  // for the builder
 
-   private:
+ private:
     std::vector<std::pair<std::string, std::unique_ptr<SchemaNode>>> children_;
 };
 
 // The protected fields of one namespace. Immutable once built, shared between threads.
 class Schema {
-   public:
+ public:
     const SchemaNode& root() const { return root_; }
     const std::vector<EncryptedField>& fields() const { return fields_; }
     bool empty() const { return fields_.empty(); }
@@ -66,10 +69,12 @@ class Schema {
     // What a dotted path is to this schema.
     struct PathMatch {
         const SchemaNode* node = nullptr;  // the node at the path: protected field or parent; null: plain
-        bool below_protected = false;      // the path goes through a protected field (`ssn.x`)
+        // The path goes through a protected field (`ssn.x`), which `node` then is. Also set where a numeric
+        // component could be read in two ways that reach different protected fields. To be refused.
+        bool below_protected = false;
     };
-    // Numeric components are tried as names and also skipped (they may be array positions): `insurance.0.policyNumber`
-    // matches insurance.policyNumber.
+    // Numeric components are tried as names and also skipped (they may be array positions):
+    // `insurance.0.policyNumber` matches insurance.policyNumber.
     PathMatch match(std::string_view dotted_path) const;
 
     SchemaNode root_;                     // for the builder

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 namespace fieldgate::crypto {
 
@@ -58,11 +59,12 @@ class Aead {
                                        std::span<std::uint8_t, iv_bytes> iv);
 
     // Returns the number of plaintext bytes written to `out`, which has room for all cipher blocks and does
-    // not overlap `message`. The only error a peer can cause is authentication_failed.
+    // not overlap `message`. Errors a peer can cause: malformed (the size) and authentication_failed
+    // (everything else).
     [[nodiscard]] result<std::size_t> open(std::span<const std::uint8_t> message,
                                            std::size_t associated_bytes, std::span<std::uint8_t> out);
 
-    // The first half of open(): no error, or authentication_failed.
+    // The first half of open(): the same errors, nothing decrypted.
     [[nodiscard]] error_code verify(std::span<const std::uint8_t> message, std::size_t associated_bytes);
 
  private:

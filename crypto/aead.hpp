@@ -26,6 +26,9 @@ class Hmac512 {
     [[nodiscard]] bool finish(std::span<std::uint8_t, digest_bytes> digest) noexcept;
 
  private:
+    Hmac512(DigestCtx inner, DigestCtx outer, DigestCtx running)
+        : inner_(std::move(inner)), outer_(std::move(outer)), running_(std::move(running)) {}
+
     DigestCtx inner_;
     DigestCtx outer_;
     DigestCtx running_;
@@ -68,6 +71,12 @@ class Aead {
     [[nodiscard]] error_code verify(std::span<const std::uint8_t> message, std::size_t associated_bytes);
 
  private:
+    Aead(Hmac512 mac, Hmac512 iv_mac, CipherCtx encrypt, CipherCtx decrypt)
+        : mac_(std::move(mac)),
+          iv_mac_(std::move(iv_mac)),
+          encrypt_(std::move(encrypt)),
+          decrypt_(std::move(decrypt)) {}
+
     Hmac512 mac_;
     Hmac512 iv_mac_;
     CipherCtx encrypt_;

@@ -34,8 +34,9 @@ inline constexpr std::size_t sealed_bytes_min =
     sealed_bytes(0);  // one block of padding is the least there is
 inline constexpr std::size_t blob_bytes_min = blob_bytes(0);
 
-// BSON caps a document at 16 MB and a message at 48 MB; the cap here only keeps sizes within OpenSSL's int.
-inline constexpr std::size_t plaintext_bytes_max = std::size_t{1} << 30;
+// The largest message of the wire protocol has 48,000,000 bytes, so no value is longer. Keeps sizes within
+// OpenSSL's int.
+inline constexpr std::size_t plaintext_bytes_max = 48'000'000;
 
 // The parts of a ciphertext (CSFLE specification, "Ciphertext"):
 //

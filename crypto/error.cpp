@@ -29,6 +29,8 @@ class Category final : public boost::system::error_category {
                 return "decrypted key is incorrect length: 96 bytes expected";
             case Errc::master_key_length:
                 return "a local master key is 96 bytes, raw or as base64";
+            case Errc::secret_file_size:
+                return "the file is too large for a key or a password";
             case Errc::random_failed:
                 return "the system gave no random bytes";
             case Errc::library_failed:

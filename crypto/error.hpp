@@ -23,7 +23,7 @@ enum class Errc {
     // A plaintext of no bytes: no BSON value that may be encrypted is empty, and libmongocrypt refuses it as
     // well.
     empty_plaintext,
-    // A plaintext longer than plaintext_bytes_max.
+    // A plaintext longer than plaintext_bytes_max: more than fits into a message.
     plaintext_too_large,
     // A wrapped data key that does not have wrapped_key_bytes.
     wrapped_key_length,
@@ -31,6 +31,8 @@ enum class Errc {
     data_key_length,
     // The contents of a key file are neither 96 raw bytes nor the base64 of 96 bytes.
     master_key_length,
+    // A file of a key or password that is larger than any such file.
+    secret_file_size,
     // The operating system or OpenSSL's generator gave no random bytes.
     random_failed,
     // OpenSSL refused an operation that cannot fail on sound input: out of memory, or an algorithm its

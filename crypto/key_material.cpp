@@ -22,6 +22,16 @@ unsigned sextet(std::uint8_t byte) {
     return value;
 }
 
+// The inverse of sextet().
+std::uint8_t digit(unsigned value) {
+    unsigned c = value + 'A';
+    c = value >= 26 ? value - 26 + 'a' : c;
+    c = value >= 52 ? value - 52 + '0' : c;
+    c = value == 62 ? '+' : c;
+    c = value == 63 ? '/' : c;
+    return static_cast<std::uint8_t>(c);
+}
+
 // Base64 of 96 bytes has exactly 128 digits and needs no padding.
 constexpr std::size_t key_digit_count = key_bytes / 3 * 4;
 
@@ -36,6 +46,10 @@ std::span<const std::uint8_t> trim(std::span<const std::uint8_t> bytes) {
 result<DataKey> make_data_key(std::span<const std::uint8_t> bytes) {
     if (bytes.size() != key_bytes) return Errc::data_key_length;
     return DataKey(bytes.first<key_bytes>());
+}
+
+result<DataKey> make_data_key(const SecretBuffer& bytes) {
+    return make_data_key(bytes.expose_secret());
 }
 
 result<MasterKey> parse_master_key(std::span<const std::uint8_t> file_contents) {
@@ -59,6 +73,23 @@ result<MasterKey> parse_master_key(std::span<const std::uint8_t> file_contents) 
     }
     if (invalid != 0) return Errc::master_key_length;
     return MasterKey(decoded.expose_secret().first<key_bytes>());
+}
+
+result<MasterKey> parse_master_key(const SecretBuffer& file_contents) {
+    return parse_master_key(file_contents.expose_secret());
+}
+
+SecretBuffer format_master_key(const MasterKey& key) {
+    const std::span<const std::uint8_t, key_bytes> bytes = key.expose_secret();
+    SecretBuffer text(key_digit_count + 1);
+    const std::span<std::uint8_t> out = text.writable();
+    for (std::size_t group = 0; group < key_digit_count / 4; ++group) {
+        const unsigned bits = static_cast<unsigned>(bytes[group * 3]) << 16 |
+                              static_cast<unsigned>(bytes[group * 3 + 1]) << 8 | bytes[group * 3 + 2];
+        for (std::size_t i = 0; i < 4; ++i) out[group * 4 + i] = digit(bits >> (18 - 6 * i) & 63);
+    }
+    out[key_digit_count] = '\n';
+    return text;
 }
 
 result<Secret<key_bytes>> generate_key(Random& random) {

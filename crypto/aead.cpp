@@ -67,6 +67,12 @@ std::size_t padding_bytes(std::span<const std::uint8_t> blocks) {
     return wrong != 0 ? 0 : pad;
 }
 
+error_code check_plaintext_size(std::size_t plaintext_bytes) {
+    if (plaintext_bytes == 0) return Errc::empty_plaintext;
+    if (plaintext_bytes > plaintext_bytes_max) return Errc::plaintext_too_large;
+    return {};
+}
+
 bool has_sealed_size(std::size_t message_bytes, std::size_t associated_bytes) {
     if (message_bytes < associated_bytes) return false;
     const std::size_t rest_bytes = message_bytes - associated_bytes;
@@ -114,12 +120,11 @@ result<Aead> Aead::make(const Secret<key_bytes>& key) {
 error_code Aead::seal(Iv iv, std::span<const std::uint8_t> plaintext, std::span<std::uint8_t> message,
                       std::size_t associated_bytes) {
     BOOST_ASSERT(message.size() == associated_bytes + sealed_bytes(plaintext.size()));
-    const auto fail = [message](Errc code) {
+    const auto fail = [message](error_code ec) {
         OPENSSL_cleanse(message.data(), message.size());
-        return make_error_code(code);
+        return ec;
     };
-    if (plaintext.empty()) return fail(Errc::empty_plaintext);
-    if (plaintext.size() > plaintext_bytes_max) return fail(Errc::plaintext_too_large);
+    if (const error_code ec = check_plaintext_size(plaintext.size())) return fail(ec);
 
     const std::span<std::uint8_t> iv_room = message.subspan(associated_bytes, iv_bytes);
     const std::span<std::uint8_t> tag = message.last(tag_bytes);
@@ -145,6 +150,7 @@ error_code Aead::seal(Iv iv, std::span<const std::uint8_t> plaintext, std::span<
 
 error_code Aead::derive_iv(std::span<const std::uint8_t> associated_data,
                            std::span<const std::uint8_t> plaintext, std::span<std::uint8_t, iv_bytes> iv) {
+    if (const error_code ec = check_plaintext_size(plaintext.size())) return ec;
     std::array<std::uint8_t, Hmac512::digest_bytes> digest;
     if (!iv_mac_.begin() || !iv_mac_.update(associated_data) ||
         !iv_mac_.update(bit_length(associated_data.size())) || !iv_mac_.update(plaintext) ||

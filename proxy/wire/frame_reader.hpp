@@ -43,7 +43,7 @@ class FrameReader {
     // Bytes of the next message that are here already.
     std::size_t pending_bytes() const { return end_ - begin_; }
     // A look at them without taking them, for routing; valid until the next prepare() or release().
-    std::span<const std::uint8_t> pending() const { return {buffer_.data() + begin_, end_ - begin_}; }
+    std::span<const std::uint8_t> pending() const { return {buffer_.get() + begin_, end_ - begin_}; }
     // Hands out up to `byte_count` pending bytes, for streaming. Valid until prepare() or release().
     std::span<const std::uint8_t> take_pending(std::size_t byte_count);
     // What the buffer holds on to, used or not.

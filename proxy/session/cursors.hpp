@@ -14,7 +14,8 @@
 
 namespace fieldgate::session {
 
-// What must be known of a cursor on a protected namespace when somebody goes on with it, on whichever connection.
+// What must be known of a cursor on a protected namespace when somebody goes on with it, on whichever
+// connection.
 struct CursorRecord {
     analysis::ReplyShape shape;
     std::string database;
@@ -22,22 +23,23 @@ struct CursorRecord {
     std::size_t role = 0;  // index into Config::roles: whoever opened it
 };
 
-// Cursors outlive connections, so this is the one table that the workers share: sharded, each shard under a lock that is
-// held for a lookup only. Bounded and expiring: the oldest entry goes first (a restricted role then gets 43
-// CursorNotFound, never a differently shaped batch).
+// Cursors outlive connections, so this is the one table that the workers share: sharded, each shard under a
+// lock that is held for a lookup only. Bounded and expiring: the oldest entry goes first (a restricted role
+// then gets 43 CursorNotFound, never a differently shaped batch).
 class CursorTable {
-   public:
+ public:
     using Clock = std::chrono::steady_clock;
     explicit CursorTable(std::size_t cursors_max = 100000,
                          std::chrono::milliseconds lifetime = std::chrono::minutes(30));
 
     void put(std::string_view upstream, std::int64_t cursor_id, CursorRecord record, Clock::time_point now);
     // A copy, because another thread may erase it; its use is renewed.
-    std::optional<CursorRecord> find(std::string_view upstream, std::int64_t cursor_id, Clock::time_point now);
+    std::optional<CursorRecord> find(std::string_view upstream, std::int64_t cursor_id,
+                                     Clock::time_point now);
     void erase(std::string_view upstream, std::int64_t cursor_id);
     std::size_t size() const;
 
-   private:
+ private:
     struct Key {
         std::string upstream;
         std::int64_t id;

@@ -11,16 +11,18 @@
 
 namespace fieldgate::session {
 
-// Rewrites one reply of a protected namespace for one role: opens, masks or withholds every protected field by the
-// reply shape, and rebuilds errors. Resumable like Sealer; the reply's bytes, config and role must outlive it.
+// Rewrites one reply of a protected namespace for one role: opens, masks or withholds every protected field
+// by the reply shape, and rebuilds errors. Resumable like Sealer; the reply's bytes, config and role must
+// outlive it.
 //
-// A server is an adversary: a ciphertext is opened only where the shape says protected and its kind, key, algorithm and
-// type fit that field; what fails authentication there is an error of the whole reply; at plain paths blobs stay as
-// stored. Anything that does not parse is refused.
+// A server is an adversary: a ciphertext is opened only where the shape says protected and its kind, key,
+// algorithm and type fit that field; what fails authentication there is an error of the whole reply; at plain
+// paths blobs stay as stored. Anything that does not parse is refused.
 class Opener {
-   public:
-    Opener(const wire::OpMsg& reply, wire::Bytes frame, const analysis::ReplyShape& shape, const config::Role& role,
-           const config::Config& config, std::string_view database, std::size_t message_bytes_max);
+ public:
+    Opener(const wire::OpMsg& reply, wire::Bytes frame, const analysis::ReplyShape& shape,
+           const config::Role& role, const config::Config& config, std::string_view database,
+           std::size_t message_bytes_max);
     ~Opener();
 
     Work step(keys::KeyRing& ring, keys::Clock::time_point now, const SliceBudget& budget);
@@ -30,7 +32,7 @@ class Opener {
     // Of a cursor reply: its id (0: exhausted), known after the first step.
     std::int64_t cursor_id() const { return cursor_id_; }
 
-   private:
+ private:
     struct State;
     std::unique_ptr<State> state_;
     keys::KeyRequest needed_;

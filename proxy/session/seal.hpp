@@ -11,7 +11,7 @@
 namespace fieldgate::session {
 
 enum class Work : std::uint8_t {
-    more,       // a slice is done, call again
+    more,  // a slice is done, call again
     done,
     refused,    // refusal() says why; nothing may be sent
     need_keys,  // needed() says which; call again when the ring has an answer for each
@@ -23,12 +23,12 @@ struct SliceBudget {
     std::size_t bytes = 1u << 20;
 };
 
-// The sealing sink: applies a plan's edits to a message. Resumable: keeps its place between slices and while keys
-// are fetched. The message's bytes, the plan and the ring must outlive it.
+// The sealing sink: applies a plan's edits to a message. Resumable: keeps its place between slices and while
+// keys are fetched. The message's bytes, the plan and the ring must outlive it.
 class Sealer {
-   public:
-    Sealer(const wire::OpMsg& message, wire::Bytes frame, const analysis::Plan& plan, const config::Config& config,
-           std::size_t message_bytes_max);
+ public:
+    Sealer(const wire::OpMsg& message, wire::Bytes frame, const analysis::Plan& plan,
+           const config::Config& config, std::size_t message_bytes_max);
     ~Sealer();
 
     Work step(keys::KeyRing& ring, keys::Clock::time_point now, const SliceBudget& budget);
@@ -37,7 +37,7 @@ class Sealer {
     const keys::KeyRequest& needed() const { return needed_; }
     const analysis::Refusal& refusal() const { return refusal_; }
 
-   private:
+ private:
     struct State;
     std::unique_ptr<State> state_;
     keys::KeyRequest needed_;

@@ -1,0 +1,347 @@
+#include "proxy/session/session.hpp"
+
+#include <algorithm>
+#include <boost/assert.hpp>
+#include <chrono>
+#include <utility>
+
+#include "proxy/policy/policy.hpp"
+#include "proxy/session/answer.hpp"
+#include "proxy/session/session_state.hpp"
+
+namespace fieldgate::session {
+
+namespace {
+
+// Sequence documents that one slice of analysis looks at: well under a millisecond of small documents.
+constexpr std::size_t analysis_slice_bytes = 256 * 1024;
+
+RequestOutcome close_with(std::string reason) {
+    RequestOutcome outcome;
+    outcome.action = RequestAction::close;
+    outcome.reason = std::move(reason);
+    return outcome;
+}
+
+RequestOutcome simple(RequestAction action) {
+    RequestOutcome outcome;
+    outcome.action = action;
+    return outcome;
+}
+
+std::int64_t now_unix_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+// A malformed OP_MSG may have asked for no answer; its flags are where they always are.
+bool wants_reply(const wire::Header& header, wire::Bytes frame) {
+    constexpr std::size_t flags_end = wire::header_bytes + 4;
+    if (header.opcode != wire::Opcode::msg || frame.size() < flags_end) return true;
+    return (frame[wire::header_bytes] & wire::flag_more_to_come) == 0;
+}
+
+}  // namespace
+
+Session::Session(Shared shared) : state_(std::make_unique<State>(std::move(shared))) {}
+Session::~Session() = default;
+
+RequestOutcome Session::on_request(wire::Bytes frame, keys::Clock::time_point now) {
+    State& state = *state_;
+    if (!state.request || state.request->stage == RequestJob::Stage::done) {
+        ++state.counters.requests;
+        RequestOutcome outcome = state.begin(frame);
+        if (state.request->stage == RequestJob::Stage::done) return outcome;
+    }
+    return state.advance(frame, now);
+}
+
+// Sets the job's stage; the outcome counts only where the stage is `done` already.
+RequestOutcome Session::State::begin(wire::Bytes frame) {
+    request = std::make_unique<RequestJob>();
+    RequestJob& job = *request;
+    job.header = wire::Header::parse(frame);
+    unavailable.reset();
+
+    if (job.header.opcode == wire::Opcode::msg) {
+        auto message = wire::OpMsg::parse(frame);
+        if (!message)
+            return refuse_and_close(frame, job.header, "malformed message: " + message.error().message());
+        job.message = *message;
+        job.is_op_msg = true;
+        job.hello = parse_hello(job.message.body);
+        job.stage = job.hello ? RequestJob::Stage::hello : RequestJob::Stage::analysing;
+        if (job.hello) last_command = "hello";
+        return {};
+    }
+    if (job.header.opcode == wire::Opcode::query) {
+        const auto query = wire::OpQuery::parse(frame);
+        if (!query)
+            return refuse_and_close(frame, job.header, "malformed OP_QUERY: " + query.error().message());
+        if (query->is_command()) job.hello = parse_hello(query->query);
+        if (job.hello) {
+            job.stage = RequestJob::Stage::hello;
+            last_command = "hello";
+            return {};
+        }
+        return refuse(
+            {analysis::code::unsupported_op_query_command, "UnsupportedOpQueryCommand",
+             "Unsupported OP_QUERY: fieldgate takes only hello and isMaster as OP_QUERY. The client driver "
+             "may require an upgrade to one that speaks OP_MSG (MongoDB 3.6 and later)."});
+    }
+    const analysis::Refusal refusal{analysis::code::command_not_supported, "CommandNotSupported",
+                                    "opcode " + std::to_string(static_cast<std::int32_t>(job.header.opcode)) +
+                                        " is not supported by fieldgate: only OP_MSG, and OP_QUERY for hello "
+                                        "and isMaster. No compression was "
+                                        "negotiated."};
+    wire::Buffer answer = error_reply(job.header, own_id(), error_document(refusal));
+    ++counters.requests_refused;
+    if (answer.empty()) return close_with(refusal.errmsg);
+    return queue_answer(std::move(answer));
+}
+
+RequestOutcome Session::State::advance(wire::Bytes frame, keys::Clock::time_point now) {
+    if (unavailable) return answer_unavailable();
+    RequestJob& job = *request;
+    if (job.stage == RequestJob::Stage::hello) return advance_hello();
+    if (job.stage == RequestJob::Stage::analysing) {
+        RequestOutcome outcome = advance_analysis(now);
+        if (job.stage == RequestJob::Stage::analysing || job.stage == RequestJob::Stage::done) return outcome;
+        if (job.stage == RequestJob::Stage::sealing)
+            job.sealer.emplace(job.message, frame, job.analysis->plan(), config(),
+                               config().limits.message_bytes);
+    }
+    if (job.stage == RequestJob::Stage::sealing) {
+        RequestOutcome outcome = advance_sealing(frame, now);
+        if (job.stage != RequestJob::Stage::ready) return outcome;
+    }
+    BOOST_ASSERT(job.stage == RequestJob::Stage::ready);
+    return forward(frame);
+}
+
+RequestOutcome Session::State::advance_hello() {
+    RequestJob& job = *request;
+    const HelloRequest& hello = *job.hello;
+    if (hello.load_balanced)
+        return refuse(
+            {analysis::code::bad_value, "BadValue",
+             "loadBalanced=true is not supported by fieldgate: leave it out of the connection string"});
+    if (client_metadata.empty() && hello.client)
+        client_metadata.assign(hello.client->value().begin(), hello.client->value().end());
+
+    const bool server_known = shared.upstream->wire_version_max.load(std::memory_order_relaxed) != 0;
+    if (!upstream_ready && (hello.needs_server() || !server_known))
+        return simple(RequestAction::need_upstream);
+
+    LocalHello options;
+    options.legacy_names = hello.command != "hello";
+    options.hello_ok = hello.hello_ok;
+    options.connection_id = shared.connection_id;
+    options.now_unix_ms = now_unix_ms();
+    options.message_bytes_max = std::min<std::uint32_t>(config().limits.message_bytes, 48000000);
+    const wire::Buffer body = local_hello(options, *shared.upstream, std::exchange(handshake, {}));
+    if (job.is_op_msg) return queue_answer(wire::make_op_msg(own_id(), job.header.request_id, body));
+    return queue_answer(wire::make_op_reply(own_id(), job.header.request_id, body));
+}
+
+RequestOutcome Session::State::advance_analysis(keys::Clock::time_point now) {
+    RequestJob& job = *request;
+    if (!job.analysis) job.analysis.emplace(job.message, analysis::Context{config(), *shared.catalog});
+    using Step = analysis::RequestAnalysis::Step;
+    switch (job.analysis->step(analysis_slice_bytes)) {
+        case Step::more:
+            return simple(RequestAction::again);
+        case Step::need_namespaces: {
+            RequestOutcome outcome = simple(RequestAction::need_namespaces);
+            outcome.namespaces = job.analysis->needed();
+            job.analysis.reset();
+            return outcome;
+        }
+        case Step::refused:
+            return refuse(job.analysis->refusal());
+        case Step::done:
+            break;
+    }
+    analysis::Plan& plan = job.analysis->plan();
+    last_command = plan.command;
+    if (const auto refusal = policy::judge(plan, own_role(), config())) return refuse(*refusal);
+    if (plan.is_get_more && !find_cursor(plan, now))
+        return refuse({analysis::code::cursor_not_found, "CursorNotFound",
+                       "cursor id " + std::to_string(plan.cursor_id) + " not found"});
+    job.shape = plan.shape;
+    job.stage = plan.edits.empty() ? RequestJob::Stage::ready : RequestJob::Stage::sealing;
+    return {};
+}
+
+// A cursor keeps the shape it was opened with, and belongs to the role that opened it. One that is unknown
+// (opened through another fieldgate, or long ago) is read by the schema by a role that sees everything
+// anyway.
+bool Session::State::find_cursor(analysis::Plan& plan, keys::Clock::time_point now) {
+    const auto record = shared.cursors->find(upstream_name, plan.cursor_id, now);
+    if (record) {
+        if (record->role != role) return false;
+        if (record->database != plan.database || record->collection != plan.collection) return false;
+        plan.shape = record->shape;
+        return true;
+    }
+    if (plan.protected_namespace == nullptr) return true;
+    if (!own_role().reveals_everything()) return false;
+    plan.shape.kind = analysis::ReplyShape::Kind::cursor;
+    plan.shape.protected_namespace = plan.protected_namespace;
+    const auto& schema = plan.protected_namespace->schema;
+    plan.shape.tree = std::shared_ptr<const config::SchemaNode>(schema, &schema->root());
+    return true;
+}
+
+RequestOutcome Session::State::advance_sealing(wire::Bytes, keys::Clock::time_point now) {
+    RequestJob& job = *request;
+    switch (job.sealer->step(*shared.ring, now, SliceBudget{})) {
+        case Work::more:
+            return simple(RequestAction::again);
+        case Work::need_keys: {
+            RequestOutcome outcome = simple(RequestAction::need_keys);
+            outcome.keys = job.sealer->needed();
+            return outcome;
+        }
+        case Work::refused:
+            return refuse(job.sealer->refusal());
+        case Work::done:
+            break;
+    }
+    job.sealed = job.sealer->take();
+    job.sealer.reset();
+    counters.fields_encrypted += job.analysis->plan().edits.size();
+    job.stage = RequestJob::Stage::ready;
+    return {};
+}
+
+RequestOutcome Session::State::forward(wire::Bytes frame) {
+    RequestJob& job = *request;
+    if (!upstream_ready) return simple(RequestAction::need_upstream);
+    const analysis::Plan& plan = job.analysis->plan();
+    if (!job.message.more_to_come()) {
+        Pending& entry = pending.emplace_back();
+        entry.response_to = job.header.request_id;
+        entry.command = plan.command;
+        entry.shape = std::move(job.shape);
+        entry.is_get_more = plan.is_get_more;
+        entry.cursor_id = plan.cursor_id;
+        if (entry.shape.kind != analysis::ReplyShape::Kind::pass) {
+            entry.database = plan.database;
+            entry.collection = plan.collection;
+        }
+    }
+    job.analysis.reset();
+    job.stage = RequestJob::Stage::done;
+    RequestOutcome outcome = simple(RequestAction::forward);
+    outcome.bytes = job.sealed.empty() ? frame : wire::Bytes(job.sealed);
+    return outcome;
+}
+
+RequestOutcome Session::State::queue_answer(wire::Buffer answer) {
+    Pending& entry = pending.emplace_back();
+    entry.kind = Pending::Kind::local_answer;
+    entry.answer = std::move(answer);
+    finish_request();
+    return simple(RequestAction::answered);
+}
+
+RequestOutcome Session::State::refuse(const analysis::Refusal& refusal) {
+    ++counters.requests_refused;
+    RequestJob& job = *request;
+    if (job.is_op_msg && job.message.more_to_come()) {
+        // Nobody waits for an answer, so the only way to tell the client is to end the connection.
+        ++counters.unacknowledged_refused;
+        finish_request();
+        return close_with("unacknowledged write refused: " + refusal.errmsg);
+    }
+    return queue_answer(error_reply(job.header, own_id(), error_document(refusal)));
+}
+
+RequestOutcome Session::State::refuse_and_close(wire::Bytes frame, const wire::Header& header,
+                                                std::string reason) {
+    ++counters.requests_refused;
+    if (wants_reply(header, frame)) {
+        wire::Buffer answer = error_reply(
+            header, own_id(), error_document({analysis::code::failed_to_parse, "FailedToParse", reason}));
+        if (!answer.empty()) queue_answer(std::move(answer));
+    }
+    finish_request();
+    return close_with(std::move(reason));
+}
+
+RequestOutcome Session::State::answer_unavailable() {
+    RequestJob& job = *request;
+    const std::string reason = *std::exchange(unavailable, std::nullopt);
+    if (job.is_op_msg && job.message.more_to_come()) {
+        finish_request();
+        return close_with("unacknowledged request dropped: " + reason);
+    }
+    const bool retryable_write = job.is_op_msg && job.message.body.find("txnNumber").has_value();
+    return queue_answer(error_reply(job.header, own_id(), unavailable_document(reason, retryable_write)));
+}
+
+// The frame dies with the caller's next read, so nothing that points into it may stay.
+void Session::State::finish_request() {
+    request->sealer.reset();
+    request->analysis.reset();
+    request->hello.reset();
+    request->stage = RequestJob::Stage::done;
+}
+
+void Session::request_written() {
+    state_->request.reset();
+}
+
+wire::Buffer Session::upstream_hello() {
+    State& state = *state_;
+    BOOST_ASSERT(state.request && state.request->stage != RequestJob::Stage::done);
+    const wire::Buffer body = upstream_hello_body(state.client_metadata, state.request->hello);
+    return wire::make_op_msg(state.own_id(), 0, body);
+}
+
+UpstreamState Session::on_upstream_hello(wire::Bytes frame, std::string_view upstream) {
+    State& state = *state_;
+    const auto message = wire::OpMsg::parse(frame);
+    if (!message) return UpstreamState::refused;
+    UpstreamHello hello = parse_upstream_hello(message->body);
+    if (!hello.ok) return UpstreamState::refused;
+    if (!hello.primary) return UpstreamState::not_primary;
+    state.shared.upstream->wire_version_max.store(hello.wire_version_max, std::memory_order_relaxed);
+    state.shared.upstream->session_timeout_minutes.store(hello.session_timeout_minutes,
+                                                         std::memory_order_relaxed);
+    state.handshake = std::move(hello.answer);
+    state.upstream_name = upstream;
+    state.upstream_ready = true;
+    return UpstreamState::ready;
+}
+
+void Session::upstream_unavailable(std::string reason) {
+    state_->unavailable = std::move(reason);
+}
+
+std::optional<wire::Buffer> Session::pop_answer() {
+    std::vector<Pending>& pending = state_->pending;
+    if (pending.empty() || pending.front().kind != Pending::Kind::local_answer) return std::nullopt;
+    wire::Buffer answer = std::move(pending.front().answer);
+    pending.erase(pending.begin());
+    return answer;
+}
+
+bool Session::idle() const {
+    const auto& request = state_->request;
+    return state_->pending.empty() && (!request || request->stage == RequestJob::Stage::done);
+}
+
+std::size_t Session::outstanding() const {
+    return state_->pending.size();
+}
+const Counters& Session::counters() const {
+    return state_->counters;
+}
+std::string_view Session::last_command() const {
+    return state_->last_command;
+}
+
+}  // namespace fieldgate::session

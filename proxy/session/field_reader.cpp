@@ -5,6 +5,7 @@
 #include <boost/assert.hpp>
 #include <boost/endian/conversion.hpp>
 
+#include "config/bson_types.hpp"
 #include "proxy/policy/policy.hpp"
 
 namespace fieldgate::session {
@@ -19,7 +20,9 @@ bool is_encrypted_binary(bson::Type type, bson::Bytes value) {
     return type == bson::Type::binary && value[4] == encrypted_subtype;
 }
 
-bson::Bytes blob_of(bson::Bytes value) { return value.subspan(binary_header_bytes); }
+bson::Bytes blob_of(bson::Bytes value) {
+    return value.subspan(binary_header_bytes);
+}
 
 void append_string_value(bson::Buffer& out, std::string_view text) {
     std::uint8_t length[4];
@@ -55,7 +58,8 @@ FieldReader::~FieldReader() {
     if (!scratch_.empty()) explicit_bzero(scratch_.data(), scratch_.size());
 }
 
-bool FieldReader::fits(std::uint16_t field, const crypto::CiphertextView& blob, const crypto::KeyId& key_id) const {
+bool FieldReader::fits(std::uint16_t field, const crypto::CiphertextView& blob,
+                       const crypto::KeyId& key_id) const {
     const config::EncryptedField& definition = schema_.fields()[field];
     return static_cast<std::uint8_t>(blob.algorithm) == static_cast<std::uint8_t>(definition.algorithm) &&
            blob.key_id == key_id && definition.allows(blob.bson_type);
@@ -85,10 +89,13 @@ Fate FieldReader::judge(std::uint16_t field, Place place, bson::Type type, bson:
             if (!encrypted || place == Place::alike) return Fate::keep;
             return judge_blob(field, value, Fate::open, Fate::keep);
         case ReadRule::Kind::ciphertext:
-            // Plaintext from before the field was protected, or put there by somebody past the proxy, is no ciphertext.
+            // Plaintext from before the field was protected, or put there by somebody past the proxy, is no
+            // ciphertext.
             return encrypted && crypto::CiphertextView::parse(blob_of(value)) ? Fate::keep : Fate::drop;
-        case ReadRule::Kind::null: return Fate::null;
-        case ReadRule::Kind::omit: return Fate::drop;
+        case ReadRule::Kind::null:
+            return Fate::null;
+        case ReadRule::Kind::omit:
+            return Fate::drop;
         case ReadRule::Kind::mask:
             if (place == Place::alike) return Fate::null;
             if (encrypted) return judge_blob(field, value, Fate::mask, Fate::null);
@@ -102,7 +109,7 @@ Fate FieldReader::judge(std::uint16_t field, Place place, bson::Type type, bson:
 Fate FieldReader::judge_plain(bson::Type type, bson::Bytes value) {
     if (!opens_plain_ || !is_encrypted_binary(type, value)) return Fate::keep;
     const auto blob = crypto::CiphertextView::parse(blob_of(value));
-    if (!blob) return Fate::keep;
+    if (!blob || !config::may_encrypt(config::Algorithm::random, blob->bson_type)) return Fate::keep;
     bool name_missing = false;
     for (std::size_t i = 0; i < schema_.fields().size(); ++i) {
         const auto field = static_cast<std::uint16_t>(i);
@@ -174,16 +181,19 @@ void FieldReader::collect_keys(keys::KeyRequest& request) {
 }
 
 void FieldReader::refuse_unauthentic() {
-    const std::string_view path = field_ == config::no_field ? std::string_view() : schema_.fields()[field_].path;
+    const std::string_view path =
+        field_ == config::no_field ? std::string_view() : schema_.fields()[field_].path;
     refusal_ = {analysis::code::key_not_available, "OperationFailed",
                 "the stored ciphertext of field '" + std::string(path) +
                     "' does not authenticate: it was changed, or made with another key than it names"};
 }
 
 void FieldReader::refuse_malformed() {
-    const std::string_view path = field_ == config::no_field ? std::string_view() : schema_.fields()[field_].path;
+    const std::string_view path =
+        field_ == config::no_field ? std::string_view() : schema_.fields()[field_].path;
     refusal_ = {analysis::code::key_not_available, "OperationFailed",
-                "the stored ciphertext of field '" + std::string(path) + "' does not hold a value of the type it names"};
+                "the stored ciphertext of field '" + std::string(path) +
+                    "' does not hold a value of the type it names"};
 }
 
 }  // namespace fieldgate::session

@@ -166,6 +166,11 @@ RequestOutcome Session::State::advance_analysis(keys::Clock::time_point now) {
     analysis::Plan& plan = job.analysis->plan();
     last_command = plan.command;
     if (const auto refusal = policy::judge(plan, own_role(), config())) return refuse(*refusal);
+    if (plan.is_get_more && !upstream_ready) {
+        // Cursors are known by their member, so there must be one before the table can be asked.
+        job.analysis.reset();
+        return simple(RequestAction::need_upstream);
+    }
     if (plan.is_get_more && !find_cursor(plan, now))
         return refuse({analysis::code::cursor_not_found, "CursorNotFound",
                        "cursor id " + std::to_string(plan.cursor_id) + " not found"});

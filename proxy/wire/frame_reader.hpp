@@ -30,6 +30,9 @@ class FrameReader {
     explicit FrameReader(std::size_t message_bytes_max, std::size_t initial_bytes = 4096)
         : message_bytes_max_(message_bytes_max), initial_bytes_(initial_bytes) {}
 
+    FrameReader(const FrameReader&) = delete;
+    FrameReader& operator=(const FrameReader&) = delete;
+
     // Room for at least one byte, for the rest of the next message if its header is there. Invalidates what
     // next() and take_pending() handed out.
     std::span<std::uint8_t> prepare();

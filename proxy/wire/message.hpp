@@ -5,6 +5,7 @@
 #include <boost/system/result.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -56,8 +57,8 @@ struct Sequence {
 struct OpMsg {
     Header header;
     std::uint32_t flags = 0;
-    bson::DocumentView body;       // top level checked only
-    std::size_t body_offset = 0;   // of the document, from the start of the message
+    bson::DocumentView body;      // top level checked only
+    std::size_t body_offset = 0;  // of the document, from the start of the message
     std::array<Sequence, 2> sequence_storage;
     std::size_t sequence_count = 0;
 
@@ -65,10 +66,14 @@ struct OpMsg {
     bool more_to_come() const { return (flags & flag_more_to_come) != 0; }
 
     // Refuses: unknown required flag bits (0-15), no or several bodies, unknown section kinds, more than two
-    // sequences or two of one name, a sequence named like a top-level field of the body, sizes that do not add up,
-    // a wrong checksum. `frame` is a whole message, header included.
+    // sequences or two of one name, a sequence named like a top-level field of the body, sizes that do not
+    // add up, a wrong checksum. `frame` is a whole message, header included. Errors: wire::Errc, and
+    // bson::Errc for the body's top level.
     static boost::system::result<OpMsg> parse(Bytes frame);
 };
+
+// The same message again, sections in their order, checksum recomputed. Of a parsed message: the same bytes.
+Buffer serialize(const OpMsg& message);
 
 // A parsed OP_QUERY. On current servers it carries the handshake only.
 struct OpQuery {
@@ -91,15 +96,26 @@ struct OpReply {
     static boost::system::result<OpReply> parse(Bytes frame);
 };
 
+// A header at the end of a message's buffer; finish_message() writes its length.
+void append_header(Buffer& out, std::int32_t request_id, std::int32_t response_to, Opcode opcode);
+
 // Whole messages with a body and nothing else.
 Buffer make_op_msg(std::int32_t request_id, std::int32_t response_to, Bytes body, std::uint32_t flags = 0);
 // Flags: AwaitCapable (8) always, as every server since 2.x sends; QueryFailure (2) for refused queries.
-Buffer make_op_reply(std::int32_t request_id, std::int32_t response_to, Bytes document, bool query_failure = false);
+Buffer make_op_reply(std::int32_t request_id, std::int32_t response_to, Bytes document,
+                     bool query_failure = false);
 
-// After a message's bytes were edited: writes the new length into the header and, if the checksum flag is set,
-// recomputes the last four bytes (which must be there). CRC-32C over everything before them.
+// The answer that refuses a request, in the reply opcode that its sender waits for: OP_MSG for OP_MSG,
+// OP_REPLY with QueryFailure for OP_QUERY and OP_GET_MORE; nothing for opcodes that have no reply, and for
+// unknown ones. For OP_COMPRESSED the opcode it wraps decides, which is read from `request_frame` (needed for
+// that only). Whether the request asked for no answer (moreToCome) is the caller's to look at.
+std::optional<Buffer> make_refusal(const Header& request, Bytes error_document, std::int32_t request_id,
+                                   Bytes request_frame = {});
+
+// After a message's bytes were edited: writes the new length into the header and, if it is an OP_MSG with the
+// checksum flag, recomputes the last four bytes (which must be there). CRC-32C over everything before them.
 void finish_message(std::span<std::uint8_t> message);
 
-std::uint32_t crc32c(Bytes bytes);
+std::uint32_t crc32c(Bytes bytes);  // by SSE 4.2 where the processor has it
 
 }  // namespace fieldgate::wire

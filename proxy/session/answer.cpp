@@ -34,8 +34,9 @@ wire::Buffer unavailable_document(std::string_view reason, bool retryable_write)
     return out;
 }
 
-wire::Buffer error_reply(const wire::Header& request, std::int32_t request_id, wire::Bytes document) {
-    return wire::make_refusal(request, document, request_id).value_or(wire::Buffer{});
+wire::Buffer error_reply(const wire::Header& request, std::int32_t request_id, wire::Bytes document,
+                         wire::Bytes request_frame) {
+    return wire::make_refusal(request, document, request_id, request_frame).value_or(wire::Buffer{});
 }
 
 }  // namespace fieldgate::session

@@ -15,6 +15,8 @@ wire::Buffer error_document(const analysis::Refusal& refusal);
 wire::Buffer unavailable_document(std::string_view reason, bool retryable_write);
 
 // The document as a whole reply to `request`, in the opcode its client can read; empty where there is none.
-wire::Buffer error_reply(const wire::Header& request, std::int32_t request_id, wire::Bytes document);
+// `request_frame` is looked at only for OP_COMPRESSED: what it wraps decides.
+wire::Buffer error_reply(const wire::Header& request, std::int32_t request_id, wire::Bytes document,
+                         wire::Bytes request_frame = {});
 
 }  // namespace fieldgate::session

@@ -95,7 +95,7 @@ RequestOutcome Session::State::begin(wire::Bytes frame) {
                                         " is not supported by fieldgate: only OP_MSG, and OP_QUERY for hello "
                                         "and isMaster. No compression was "
                                         "negotiated."};
-    wire::Buffer answer = error_reply(job.header, own_id(), error_document(refusal));
+    wire::Buffer answer = error_reply(job.header, own_id(), error_document(refusal), frame);
     ++counters.requests_refused;
     if (answer.empty()) return close_with(refusal.errmsg);
     return queue_answer(std::move(answer));

@@ -32,8 +32,7 @@ struct KeyVault {
 };
 
 struct LocalKms {
-    std::filesystem::path
-        key_file;  // absolute, or relative to the configuration file; 96 bytes, raw or base64
+    std::filesystem::path key_file;  // as the process can open it; 96 bytes, raw or base64
 };
 
 // `db.coll` where `*` matches any run of characters within one of the two names (never the dot between them).

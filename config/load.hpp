@@ -9,17 +9,9 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/problem.hpp"
 
 namespace fieldgate::config {
-
-// One thing wrong with the configuration, and where. `what` says what to write instead.
-struct Problem {
-    std::filesystem::path file;
-    int line = 0;  // 1-based; 0: the file as a whole, or an environment variable (named in `what`)
-    std::string what;
-
-    std::string text() const;  // "fieldgate.yaml:12: roles.doctor.read: ..."
-};
 
 // Every problem found, in the order of the files' lines. Thrown only at start-up.
 class LoadError : public std::runtime_error {
@@ -47,8 +39,8 @@ struct Loaded {
     std::vector<Problem> warnings;  // e.g. a schema that protects nothing
 };
 
-// Reads `file` and everything it refers to except key files (only their presence, size and mode are looked
-// at). Throws LoadError with all problems in one go.
+// Reads `file` and everything it refers to. Of key files only presence, size, mode and, for base64, the
+// alphabet are looked at; their bytes are not kept. Throws LoadError with all problems in one go.
 Loaded load(const std::filesystem::path& file, const LoadOptions& options);
 
 }  // namespace fieldgate::config

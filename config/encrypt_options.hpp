@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/node.hpp"
+#include "config/schema.hpp"
+
+// The contents of one `encrypt` or `encryptMetadata` object. Used by schema_builder only.
+namespace fieldgate::config {
+
+// What an object says itself; what is missing is inherited from the nearest encryptMetadata above that has
+// it.
+struct EncryptOptions {
+    std::optional<Algorithm> algorithm;
+    std::optional<KeyReference> key;
+    bool key_is_refused = false;  // named, but wrongly: it is not "missing" as well
+    bool algorithm_is_refused = false;
+    std::optional<std::vector<std::uint8_t>> bson_types;  // `encrypt` only
+    bool bson_types_are_refused = false;
+};
+
+using Report = std::function<void(const Node& at, const std::string& what)>;
+
+// `keyword` is "encrypt" or "encryptMetadata". Problems go to `report`.
+EncryptOptions read_encrypt_options(const Node& node, const std::string& keyword, const Report& report);
+
+}  // namespace fieldgate::config

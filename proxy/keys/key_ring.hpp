@@ -1,6 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +22,11 @@ namespace fieldgate::keys {
 
 using Clock = std::chrono::steady_clock;
 
-// Why a key is not to be had. errmsg names the key and the cause, and the provider where there is one; for the client.
+// The code of every KeyError: OperationFailed, as drivers know it.
+inline constexpr std::int32_t key_error_code = 96;
+
+// Why a key is not to be had. errmsg names the key and the cause, and the provider where there is one; for
+// the client.
 struct KeyError {
     std::int32_t code = 0;
     std::string errmsg;
@@ -27,8 +34,8 @@ struct KeyError {
 
 // What a message lacks. Asked of the broker in one go.
 struct KeyRequest {
-    std::vector<crypto::KeyId> ids;
-    std::vector<std::string> alt_names;
+    std::vector<crypto::KeyId> ids{};
+    std::vector<std::string> alt_names{};
     bool empty() const { return ids.empty() && alt_names.empty(); }
 };
 
@@ -42,16 +49,17 @@ struct FailedKey {
     Clock::time_point expires;  // negative entries live shortly
 };
 
-// The broker's answer: an entry for everything that was asked.
+// The broker's answer: an entry for everything that was asked, and what else it learnt on the way (the key
+// behind a name, a name that was moved).
 struct KeyResult {
     std::vector<std::pair<crypto::KeyId, std::variant<ReadyKey, FailedKey>>> ids;
     std::vector<std::pair<std::string, std::variant<crypto::KeyId, FailedKey>>> alt_names;
 };
 
-// The keys a worker has ready: prepared contexts by UUID, until they expire. One per worker thread, no locks. Names are
-// pinned to their UUIDs by the broker and only cached here.
+// The keys a worker has ready: prepared contexts by UUID, until they expire. One per worker thread, no locks.
+// Names are pinned to their UUIDs by the broker and only cached here.
 class KeyRing {
-   public:
+ public:
     explicit KeyRing(crypto::Random& random) : random_(random) {}
 
     // Exactly one of the two is set; neither: unknown or expired, ask the broker.
@@ -70,7 +78,7 @@ class KeyRing {
     // Erases what has expired; called from time to time so that revoked keys leave memory.
     void expire(Clock::time_point now);
 
-   private:
+ private:
     struct Entry {
         std::unique_ptr<crypto::FieldCipher> cipher;
         std::optional<KeyError> error;
@@ -83,7 +91,7 @@ class KeyRing {
     };
     crypto::Random& random_;
     std::unordered_map<crypto::KeyId, Entry> entries_;
-    std::unordered_map<std::string, NameEntry> names_;
+    std::map<std::string, NameEntry, std::less<>> names_;
 };
 
 }  // namespace fieldgate::keys

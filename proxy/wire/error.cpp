@@ -44,8 +44,6 @@ class Category final : public boost::system::error_category {
                 return "a document sequence is also a field of the body";
             case Errc::document_count_wrong:
                 return "OP_REPLY does not hold the number of documents it says";
-            case Errc::output_above_limit:
-                return "the edited message would exceed the size limit";
         }
         return "unknown wire error";
     }

@@ -26,7 +26,6 @@ enum class Errc {
     sequence_repeated,      // two sequences of one name
     sequence_also_in_body,  // a sequence named like a field of the body
     document_count_wrong,   // OP_REPLY holds another number of documents than it says
-    output_above_limit,     // an edited message would exceed the limit (not the peer's bytes, but its batch)
 };
 
 const boost::system::error_category& error_category();

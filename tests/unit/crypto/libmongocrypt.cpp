@@ -25,6 +25,13 @@ Binary view_of(std::span<const std::uint8_t> bytes) {
                                                   static_cast<std::uint32_t>(bytes.size())));
 }
 
+Bytes copy(std::span<const std::uint8_t> bytes) {
+    return {bytes.begin(), bytes.end()};
+}
+std::size_t size_of(std::span<const std::uint8_t> bytes) {
+    return bytes.size();
+}
+
 }  // namespace
 
 struct Libmongocrypt::Impl {
@@ -38,7 +45,9 @@ struct Libmongocrypt::Impl {
         throw LibmongocryptError(mongocrypt_status_message(status.get(), nullptr));
     }
 
-    Bytes run(mongocrypt_ctx_t* ctx) const {
+    // `use` gets the result, which belongs to the context.
+    template <typename Use>
+    auto run(mongocrypt_ctx_t* ctx, const Use& use) const {
         for (;;) {
             switch (mongocrypt_ctx_state(ctx)) {
                 case MONGOCRYPT_CTX_NEED_MONGO_KEYS: {
@@ -50,13 +59,36 @@ struct Libmongocrypt::Impl {
                 case MONGOCRYPT_CTX_READY: {
                     const Binary out(mongocrypt_binary_new());
                     check(ctx, mongocrypt_ctx_finalize(ctx, out.get()));
-                    const std::uint8_t* const data = mongocrypt_binary_data(out.get());
-                    return {data, data + mongocrypt_binary_len(out.get())};
+                    return use(
+                        std::span(mongocrypt_binary_data(out.get()), mongocrypt_binary_len(out.get())));
                 }
                 default:
                     check(ctx, false);
             }
         }
+    }
+
+    template <typename Use>
+    auto encrypt(Algorithm algorithm, const KeyId& key_id, std::span<const std::uint8_t> document,
+                 const Use& use) const {
+        const Context ctx(mongocrypt_ctx_new(crypt.get()));
+        const Binary id = view_of(key_id.bytes);
+        const char* const name = algorithm == Algorithm::deterministic
+                                     ? MONGOCRYPT_ALGORITHM_DETERMINISTIC_STR
+                                     : MONGOCRYPT_ALGORITHM_RANDOM_STR;
+        const Binary value = view_of(document);
+        check(ctx.get(), mongocrypt_ctx_setopt_key_id(ctx.get(), id.get()));
+        check(ctx.get(), mongocrypt_ctx_setopt_algorithm(ctx.get(), name, -1));
+        check(ctx.get(), mongocrypt_ctx_explicit_encrypt_init(ctx.get(), value.get()));
+        return run(ctx.get(), use);
+    }
+
+    template <typename Use>
+    auto decrypt(std::span<const std::uint8_t> document, const Use& use) const {
+        const Context ctx(mongocrypt_ctx_new(crypt.get()));
+        const Binary value = view_of(document);
+        check(ctx.get(), mongocrypt_ctx_explicit_decrypt_init(ctx.get(), value.get()));
+        return run(ctx.get(), use);
     }
 };
 
@@ -74,22 +106,20 @@ Libmongocrypt::~Libmongocrypt() = default;
 
 Bytes Libmongocrypt::encrypt(Algorithm algorithm, const KeyId& key_id,
                              std::span<const std::uint8_t> document) {
-    const Context ctx(mongocrypt_ctx_new(impl_->crypt.get()));
-    const Binary id = view_of(key_id.bytes);
-    const char* const name = algorithm == Algorithm::deterministic ? MONGOCRYPT_ALGORITHM_DETERMINISTIC_STR
-                                                                   : MONGOCRYPT_ALGORITHM_RANDOM_STR;
-    const Binary value = view_of(document);
-    Impl::check(ctx.get(), mongocrypt_ctx_setopt_key_id(ctx.get(), id.get()));
-    Impl::check(ctx.get(), mongocrypt_ctx_setopt_algorithm(ctx.get(), name, -1));
-    Impl::check(ctx.get(), mongocrypt_ctx_explicit_encrypt_init(ctx.get(), value.get()));
-    return impl_->run(ctx.get());
+    return impl_->encrypt(algorithm, key_id, document, copy);
 }
 
 Bytes Libmongocrypt::decrypt(std::span<const std::uint8_t> document) {
-    const Context ctx(mongocrypt_ctx_new(impl_->crypt.get()));
-    const Binary value = view_of(document);
-    Impl::check(ctx.get(), mongocrypt_ctx_explicit_decrypt_init(ctx.get(), value.get()));
-    return impl_->run(ctx.get());
+    return impl_->decrypt(document, copy);
+}
+
+std::size_t Libmongocrypt::encrypt_only(Algorithm algorithm, const KeyId& key_id,
+                                        std::span<const std::uint8_t> document) {
+    return impl_->encrypt(algorithm, key_id, document, size_of);
+}
+
+std::size_t Libmongocrypt::decrypt_only(std::span<const std::uint8_t> document) {
+    return impl_->decrypt(document, size_of);
 }
 
 }  // namespace fieldgate::crypto

@@ -11,41 +11,7 @@
 namespace fieldgate::crypto {
 namespace {
 
-constexpr std::size_t sha_512_block_bytes = 128;
 constexpr std::size_t bit_length_bytes = 8;
-
-// A digest that has absorbed HMAC's first block: the key, padded with zeros, each byte xored with `pad`.
-DigestCtx absorb_pad(std::span<const std::uint8_t, 32> key, std::uint8_t pad) {
-    DigestCtx ctx(EVP_MD_CTX_new());
-    if (!ctx || EVP_DigestInit_ex2(ctx.get(), sha_512(), nullptr) != 1) return nullptr;
-
-    std::array<std::uint8_t, sha_512_block_bytes> block;
-    block.fill(pad);
-    for (std::size_t i = 0; i < key.size(); ++i) block[i] = static_cast<std::uint8_t>(key[i] ^ pad);
-    const bool absorbed = EVP_DigestUpdate(ctx.get(), block.data(), block.size()) == 1;
-    OPENSSL_cleanse(block.data(), block.size());
-    return absorbed ? std::move(ctx) : nullptr;
-}
-
-CipherCtx prepare_cipher(std::span<const std::uint8_t, 32> key, bool encrypt) {
-    CipherCtx ctx(EVP_CIPHER_CTX_new());
-    if (!ctx) return nullptr;
-    if (EVP_CipherInit_ex2(ctx.get(), aes_256_cbc(), key.data(), nullptr, encrypt ? 1 : 0, nullptr) != 1) {
-        return nullptr;
-    }
-    // Padding is ours: one call per value instead of two, and the check after opening is complete.
-    if (EVP_CIPHER_CTX_set_padding(ctx.get(), 0) != 1) return nullptr;
-    return ctx;
-}
-
-// Whole blocks in one call with the key schedule that is already there. `out` may be `in`.
-bool run_cipher(EVP_CIPHER_CTX* ctx, const std::uint8_t* iv, std::span<const std::uint8_t> in,
-                std::uint8_t* out) {
-    int written_bytes = 0;
-    return EVP_CipherInit_ex2(ctx, nullptr, nullptr, iv, -1, nullptr) == 1 &&
-           EVP_CipherUpdate(ctx, out, &written_bytes, in.data(), static_cast<int>(in.size())) == 1 &&
-           static_cast<std::size_t>(written_bytes) == in.size();
-}
 
 std::array<std::uint8_t, bit_length_bytes> bit_length(std::size_t size_bytes) {
     std::array<std::uint8_t, bit_length_bytes> bits;
@@ -82,39 +48,16 @@ bool has_sealed_size(std::size_t message_bytes, std::size_t associated_bytes) {
 
 }  // namespace
 
-result<Hmac512> Hmac512::make(std::span<const std::uint8_t, 32> key) {
-    DigestCtx inner = absorb_pad(key, 0x36);
-    DigestCtx outer = absorb_pad(key, 0x5c);
-    DigestCtx running(EVP_MD_CTX_new());
-    if (!inner || !outer || !running) return Errc::library_failed;
-    return Hmac512(std::move(inner), std::move(outer), std::move(running));
-}
-
-bool Hmac512::begin() noexcept {
-    return EVP_MD_CTX_copy_ex(running_.get(), inner_.get()) == 1;
-}
-
-bool Hmac512::update(std::span<const std::uint8_t> bytes) noexcept {
-    return EVP_DigestUpdate(running_.get(), bytes.data(), bytes.size()) == 1;
-}
-
-bool Hmac512::finish(std::span<std::uint8_t, digest_bytes> digest) noexcept {
-    return EVP_DigestFinal_ex(running_.get(), digest.data(), nullptr) == 1 &&
-           EVP_MD_CTX_copy_ex(running_.get(), outer_.get()) == 1 &&
-           EVP_DigestUpdate(running_.get(), digest.data(), digest.size()) == 1 &&
-           EVP_DigestFinal_ex(running_.get(), digest.data(), nullptr) == 1;
-}
-
 result<Aead> Aead::make(const Secret<key_bytes>& key) {
     const std::span<const std::uint8_t, key_bytes> bytes = key.expose_secret();
     auto mac = Hmac512::make(bytes.subspan<0, 32>());
     auto iv_mac = Hmac512::make(bytes.subspan<64, 32>());
     if (!mac || !iv_mac) return Errc::library_failed;
 
-    CipherCtx encrypt = prepare_cipher(bytes.subspan<32, 32>(), true);
-    CipherCtx decrypt = prepare_cipher(bytes.subspan<32, 32>(), false);
+    auto encrypt = CbcCipher::make(bytes.subspan<32, 32>(), CbcCipher::Direction::encrypt);
+    auto decrypt = CbcCipher::make(bytes.subspan<32, 32>(), CbcCipher::Direction::decrypt);
     if (!encrypt || !decrypt) return Errc::library_failed;
-    return Aead(std::move(*mac), std::move(*iv_mac), std::move(encrypt), std::move(decrypt));
+    return Aead(std::move(*mac), std::move(*iv_mac), std::move(*encrypt), std::move(*decrypt));
 }
 
 error_code Aead::seal(Iv iv, std::span<const std::uint8_t> plaintext, std::span<std::uint8_t> message,
@@ -134,7 +77,7 @@ error_code Aead::seal(Iv iv, std::span<const std::uint8_t> plaintext, std::span<
     std::copy(iv.begin(), iv.end(), iv_room.begin());
     const auto padding = std::copy(plaintext.begin(), plaintext.end(), blocks.begin());
     std::fill(padding, blocks.end(), static_cast<std::uint8_t>(blocks.end() - padding));
-    if (!run_cipher(encrypt_.get(), iv.data(), blocks, blocks.data())) return fail(Errc::library_failed);
+    if (!encrypt_.encrypt_in_place(iv, blocks)) return fail(Errc::library_failed);
 
     // The length stands where the tag will be for a moment, so that the MAC's whole input is one piece.
     std::array<std::uint8_t, Hmac512::digest_bytes> digest;
@@ -178,12 +121,12 @@ result<std::size_t> Aead::open(std::span<const std::uint8_t> message, std::size_
                                std::span<std::uint8_t> out) {
     if (const error_code ec = verify(message, associated_bytes)) return ec;
 
-    const std::span<const std::uint8_t> iv = message.subspan(associated_bytes, iv_bytes);
+    const Iv iv(message.data() + associated_bytes, iv_bytes);
     const std::span<const std::uint8_t> blocks = message.subspan(
         associated_bytes + iv_bytes, message.size() - associated_bytes - iv_bytes - tag_bytes);
     BOOST_ASSERT(out.size() >= blocks.size());
     const std::span<std::uint8_t> opened = out.first(blocks.size());
-    if (!run_cipher(decrypt_.get(), iv.data(), blocks, opened.data())) {
+    if (!decrypt_.decrypt(iv, blocks, opened.data())) {
         OPENSSL_cleanse(opened.data(), opened.size());
         return Errc::library_failed;
     }

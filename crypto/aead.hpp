@@ -1,8 +1,9 @@
 #pragma once
 
+#include "crypto/cbc.hpp"
 #include "crypto/ciphertext.hpp"
 #include "crypto/error.hpp"
-#include "crypto/openssl.hpp"
+#include "crypto/hmac.hpp"
 #include "crypto/secret.hpp"
 
 #include <cstddef>
@@ -11,28 +12,6 @@
 #include <utility>
 
 namespace fieldgate::crypto {
-
-// HMAC-SHA-512 of one key: the inner and the outer pad are absorbed once, every message starts from copies of
-// the two states. Of the ways OpenSSL 3 offers this is the fastest (tests/bench/crypto_bench.cpp).
-class Hmac512 {
- public:
-    static constexpr std::size_t digest_bytes = 64;
-
-    [[nodiscard]] static result<Hmac512> make(std::span<const std::uint8_t, 32> key);
-
-    // begin(), update() any number of times, finish(). False only if OpenSSL itself fails.
-    [[nodiscard]] bool begin() noexcept;
-    [[nodiscard]] bool update(std::span<const std::uint8_t> bytes) noexcept;
-    [[nodiscard]] bool finish(std::span<std::uint8_t, digest_bytes> digest) noexcept;
-
- private:
-    Hmac512(DigestCtx inner, DigestCtx outer, DigestCtx running)
-        : inner_(std::move(inner)), outer_(std::move(outer)), running_(std::move(running)) {}
-
-    DigestCtx inner_;
-    DigestCtx outer_;
-    DigestCtx running_;
-};
 
 // AEAD_AES_256_CBC_HMAC_SHA_512 of draft-mcgrew-aead-aes-cbc-hmac-sha2-05, section 2, as CSFLE uses it:
 // encrypt with AES-256-CBC, then authenticate associated data, IV, blocks and the bit length of the
@@ -71,7 +50,7 @@ class Aead {
     [[nodiscard]] error_code verify(std::span<const std::uint8_t> message, std::size_t associated_bytes);
 
  private:
-    Aead(Hmac512 mac, Hmac512 iv_mac, CipherCtx encrypt, CipherCtx decrypt)
+    Aead(Hmac512 mac, Hmac512 iv_mac, CbcCipher encrypt, CbcCipher decrypt)
         : mac_(std::move(mac)),
           iv_mac_(std::move(iv_mac)),
           encrypt_(std::move(encrypt)),
@@ -79,8 +58,8 @@ class Aead {
 
     Hmac512 mac_;
     Hmac512 iv_mac_;
-    CipherCtx encrypt_;
-    CipherCtx decrypt_;
+    CbcCipher encrypt_;
+    CbcCipher decrypt_;
 };
 
 }  // namespace fieldgate::crypto

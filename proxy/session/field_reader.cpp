@@ -16,6 +16,10 @@ using config::ReadRule;
 constexpr std::uint8_t encrypted_subtype = 6;
 constexpr std::size_t binary_header_bytes = 5;
 
+constexpr std::string_view unauthentic =
+    "does not authenticate: it was changed, or made with another key than it names";
+constexpr std::string_view not_a_value = "does not hold a value of the type that it names";
+
 bool is_encrypted_binary(bson::Type type, bson::Bytes value) {
     return type == bson::Type::binary && value[4] == encrypted_subtype;
 }
@@ -135,14 +139,14 @@ std::optional<bson::Type> FieldReader::write_opened(bson::Bytes value, bson::Buf
     const auto opened = cipher_->open(blob, std::span(out).subspan(start));
     if (!opened) {
         out.resize(start);
-        refuse_unauthentic();
+        refuse(unauthentic);
         return std::nullopt;
     }
     out.resize(start + *opened);
     if (bson::check_value(type, bson::Bytes(out).subspan(start), limits_)) {
         explicit_bzero(out.data() + start, *opened);
         out.resize(start);
-        refuse_malformed();
+        refuse(not_a_value);
         return std::nullopt;
     }
     return type;
@@ -157,13 +161,13 @@ std::optional<bson::Type> FieldReader::write_masked(bson::Type type, bson::Bytes
         if (scratch_.size() < room) scratch_.resize(room);
         const auto opened = cipher_->open(blob, std::span(scratch_).first(room));
         if (!opened) {
-            refuse_unauthentic();
+            refuse(unauthentic);
             return std::nullopt;
         }
         plaintext = bson::Bytes(scratch_).first(*opened);
         if (bson::check_value(type, plaintext, limits_)) {
             explicit_bzero(scratch_.data(), *opened);
-            refuse_malformed();
+            refuse(not_a_value);
             return std::nullopt;
         }
     }
@@ -180,20 +184,10 @@ void FieldReader::collect_keys(keys::KeyRequest& request) {
     }
 }
 
-void FieldReader::refuse_unauthentic() {
-    const std::string_view path =
-        field_ == config::no_field ? std::string_view() : schema_.fields()[field_].path;
+void FieldReader::refuse(std::string_view why) {
+    if (field_ == config::no_field) return;  // at a plain path it simply is not ours
     refusal_ = {analysis::code::key_not_available, "OperationFailed",
-                "the stored ciphertext of field '" + std::string(path) +
-                    "' does not authenticate: it was changed, or made with another key than it names"};
-}
-
-void FieldReader::refuse_malformed() {
-    const std::string_view path =
-        field_ == config::no_field ? std::string_view() : schema_.fields()[field_].path;
-    refusal_ = {analysis::code::key_not_available, "OperationFailed",
-                "the stored ciphertext of field '" + std::string(path) +
-                    "' does not hold a value of the type it names"};
+                "the stored ciphertext of field '" + schema_.fields()[field_].path + "' " + std::string(why)};
 }
 
 }  // namespace fieldgate::session

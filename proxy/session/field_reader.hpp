@@ -64,8 +64,7 @@ class FieldReader {
  private:
     bool fits(std::uint16_t field, const crypto::CiphertextView& blob, const crypto::KeyId& key_id) const;
     Fate judge_blob(std::uint16_t field, bson::Bytes value, Fate with_key, Fate unfit);
-    void refuse_unauthentic();
-    void refuse_malformed();
+    void refuse(std::string_view why);
 
     const config::Schema& schema_;
     const std::vector<config::FieldRule>& rules_;

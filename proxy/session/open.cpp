@@ -112,6 +112,12 @@ struct Opener::State {
     }
     Next refuse_malformed(const boost::system::error_code& ec) { return refuse_malformed(ec.message()); }
 
+    Work too_large() {
+        refuse(analysis::code::bson_object_too_large, "BSONObjectTooLarge",
+               "the reply would exceed the size of a message");
+        return Work::refused;
+    }
+
     bool start(std::int64_t& cursor_id);
     bool check_cursor(const Element& cursor, std::int64_t& cursor_id);
     void rebuild_error();
@@ -260,7 +266,7 @@ Work Opener::State::walk(const SliceBudget& budget) {
             if (!open.empty()) continue;
             writer.flush(at);
             finish();
-            return Work::done;
+            return writer.out().size() <= output_bytes_max ? Work::done : too_large();
         }
         const std::uint8_t* const key = at + 1;
         const void* const zero =
@@ -287,11 +293,7 @@ Work Opener::State::walk(const SliceBudget& budget) {
         }
         // Only rebuilt errors can be longer than what they replace; a hostile reply could hold a million of
         // them.
-        if (writer.position(at) > output_bytes_max) {
-            refuse(analysis::code::bson_object_too_large, "BSONObjectTooLarge",
-                   "the reply would exceed the size of a message");
-            return Work::refused;
-        }
+        if (writer.position(at) > output_bytes_max) return too_large();
         if (values_opened >= budget.values || static_cast<std::size_t>(at - slice_start) >= budget.bytes) {
             return Work::more;
         }

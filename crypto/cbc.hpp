@@ -24,8 +24,8 @@ class CbcCipher {
 
     [[nodiscard]] static result<CbcCipher> make(std::span<const std::uint8_t, 32> key, Direction direction);
 
-    // `blocks` is a whole number of blocks, at least one. False only if OpenSSL itself fails; the cipher
-    // stays usable.
+    // `blocks` is a whole number of blocks, at least one. False only if OpenSSL itself fails, and
+    // from then on.
     [[nodiscard]] bool encrypt_in_place(std::span<const std::uint8_t, iv_bytes> iv,
                                         std::span<std::uint8_t> blocks);
 

@@ -14,7 +14,7 @@ namespace {
 // Two cache lines hold the largest key there is. Sixteen kilobytes are 128 keys and fit the smallest default
 // of RLIMIT_MEMLOCK (64 KB) four times.
 constexpr std::size_t slot_bytes = 128;
-constexpr std::size_t arena_bytes = 16 * 1024;
+constexpr std::size_t arena_bytes = 16'384;
 
 std::atomic<bool> all_locked = true;
 

@@ -14,7 +14,7 @@ namespace fieldgate::crypto {
 // The whole file. Errc::secret_file_size for more than `file_bytes_max` bytes, so that a wrong path such as a
 // device ends in an error and not in all memory.
 [[nodiscard]] result<SecretBuffer> read_secret_file(const std::string& path,
-                                                    std::size_t file_bytes_max = 64 * 1024);
+                                                    std::size_t file_bytes_max = 65'536);
 
 // Creates `path` with mode 0600 and writes it through to the disk. An existing file is an error (EEXIST): a
 // master key that is overwritten takes all its data with it. On any other error nothing is left behind.

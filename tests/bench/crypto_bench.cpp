@@ -2,7 +2,7 @@
 //
 //     fieldgate      FieldCipher with its contexts prepared
 //     libmongocrypt  explicit encryption and decryption from C, the data key in its cache
-//     openssl        the same bytes through EVP, in order, with every context prepared and nothing else: the
+//     openssl        the same bytes through EVP, every context prepared, nothing checked
 //     floor
 //
 // Repetitions are interleaved, because the machine's speed drifts; the ratios at the end are of medians. Run

@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,14 +26,6 @@ struct HostPort {
     friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 
-enum class LogLevel : std::uint8_t { trace, debug, info, warn, error };
-
-// Ids, names, addresses, codes and counts only: never a value of a field, never bytes of a message.
-struct LogField {
-    std::string_view name;
-    std::string value;
-};
-
 using NamespaceAnswers =
     std::vector<std::pair<analysis::NamespaceName, std::optional<analysis::NamespaceFacts>>>;
 
@@ -54,8 +45,6 @@ struct Services {
     // A session could not reach this member, lost it, or was told that it is not the primary: look again. May
     // call Server::member_lost().
     std::function<void(const HostPort&, std::string_view why)> report_member;
-    // May be called by several threads at once. Empty: nothing is logged.
-    std::function<void(LogLevel, std::string_view message, std::span<const LogField>)> log;
 };
 
 // TLS of the upstream, from the connection string's options.

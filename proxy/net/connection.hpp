@@ -1,0 +1,119 @@
+#pragma once
+
+#include <chrono>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "proxy/net/event.hpp"
+#include "proxy/net/process.hpp"
+#include "proxy/net/stream.hpp"
+#include "proxy/session/session.hpp"
+#include "proxy/wire/frame_reader.hpp"
+
+namespace fieldgate::net {
+
+class Worker;
+
+// One client with its upstream connection: two loops on the worker's thread.
+//
+//     serve()           client -> session -> upstream, and answers made here -> client
+//     relay_replies()   upstream -> session -> client; starts when the upstream is connected
+//
+// MongoDB has no half-close: an end, error or doubt on either side ends both. The object dies when both loops
+// have returned, so nothing here outlives it but what goes through the worker's mailbox.
+class Connection {
+ public:
+    using Clock = std::chrono::steady_clock;
+
+    Connection(Worker& worker, Stream::Socket client, std::size_t listener, std::uint64_t id);
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    void start();
+    // Closes both sides; the loops return soon. Idempotent: the first reason is the one that is logged.
+    void end(std::string_view reason);
+    // Ends at once if nothing is under way, else after the reply that is. With `member_is_lost`, requests
+    // that were not sent yet are not waited for.
+    void leave(std::string_view reason, bool member_is_lost);
+    // Ends the step whose time is over. Called from the worker's tick.
+    void check_deadline(Clock::time_point now);
+
+    // Whether it is tied to this member. One that is still shaking hands is not: the hello will tell.
+    bool is_tied_to(const HostPort& member) const { return relaying_ && member_ == member; }
+    // What the session counted since the last call.
+    session::Counters take_counters();
+
+    std::list<std::unique_ptr<Connection>>::iterator position;  // the worker's
+
+ private:
+    enum class Attempt { ready, try_again, refused };
+
+    asio::awaitable<void> serve();
+    asio::awaitable<bool> accept_client();
+    asio::awaitable<bool> handle(wire::Bytes request);
+    asio::awaitable<void> close_after_answers();
+    asio::awaitable<bool> read_request();
+
+    asio::awaitable<bool> connect_upstream();
+    asio::awaitable<Attempt> try_member(const HostPort& member, std::string& why);
+    asio::awaitable<error_code> open_stream(const HostPort& member);
+
+    asio::awaitable<void> relay_replies();
+    asio::awaitable<bool> read_reply(std::size_t message_bytes);
+    asio::awaitable<bool> stream_reply(std::size_t message_bytes);
+    asio::awaitable<bool> rewrite_reply(wire::Bytes reply);
+    asio::awaitable<bool> finish_reply(bool more_to_come);
+    void upstream_lost(error_code ec);
+
+    asio::awaitable<bool> write_client(wire::Bytes bytes);
+    asio::awaitable<bool> write_upstream(wire::Bytes bytes);
+    // With the client's write lock held: writes what may go now.
+    asio::awaitable<bool> write_answers();
+    asio::awaitable<bool> flush_answers();
+
+    asio::awaitable<bool> fetch_keys(keys::KeyRequest request, Event& event);
+    asio::awaitable<bool> resolve_namespaces(std::vector<analysis::NamespaceName> names);
+    asio::awaitable<std::optional<HostPort>> find_primary(std::chrono::milliseconds wait, std::string& why);
+    asio::awaitable<bool> draw_memory(MemoryBudget::Grant& grant, std::size_t bytes, Event& event);
+    asio::awaitable<void> yield();
+    asio::awaitable<void> sleep(std::chrono::milliseconds duration);
+
+    bool settled() const;  // nothing is owed to the client and nothing is being written
+    void set_deadline(std::chrono::milliseconds duration) { deadline_ = Clock::now() + duration; }
+    void clear_deadline() { deadline_ = Clock::time_point::max(); }
+    void spawn(asio::awaitable<void> loop);
+    void loop_ended(std::exception_ptr failure);
+
+    Worker& worker_;
+    const std::size_t listener_;
+    const std::uint64_t id_;
+    Stream client_;
+    std::unique_ptr<Stream> upstream_;
+    wire::FrameReader requests_;
+    wire::FrameReader replies_;
+    session::Session session_;
+    session::Counters counted_;
+    std::optional<HostPort> member_;
+
+    WriteLock client_lock_;
+    WriteLock upstream_lock_;
+    Event request_event_;  // what serve() waits for
+    Event reply_event_;    // what relay_replies() waits for
+    MemoryBudget::Grant request_grant_;
+    MemoryBudget::Grant reply_grant_;
+
+    Clock::time_point deadline_ = Clock::time_point::max();
+    int loops_ = 0;
+    bool ended_ = false;
+    bool leaving_ = false;
+    bool handling_ = false;  // a request is between its last byte read and its first byte written
+    bool relaying_ = false;
+    bool timed_out_ = false;
+    bool close_after_answer_ = false;
+    std::string_view leave_reason_;
+};
+
+}  // namespace fieldgate::net

@@ -1,0 +1,186 @@
+#include "proxy/net/connection.hpp"
+#include "proxy/net/error.hpp"
+#include "proxy/net/worker.hpp"
+#include "proxy/observe/log.hpp"
+
+// The way back: replies from the upstream to the client.
+namespace fieldgate::net {
+namespace {
+
+namespace log = observe::log;
+
+// What route_reply() needs to see: header and flags.
+constexpr std::size_t prefix_bytes = wire::header_bytes + 4;
+constexpr int key_rounds_max = 100;
+
+bool says_more_to_come(wire::Bytes prefix) {
+    return prefix.size() >= prefix_bytes && wire::Header::parse(prefix).opcode == wire::Opcode::msg &&
+           (prefix[wire::header_bytes] & wire::flag_more_to_come) != 0;
+}
+
+}  // namespace
+
+asio::awaitable<void> Connection::relay_replies() {
+    error_code ec;
+    while (!ended_) {
+        const auto header = replies_.peek(ec);
+        if (ec) {
+            upstream_lost(ec);
+            co_return;
+        }
+        const std::size_t message_bytes = header ? static_cast<std::size_t>(header->message_bytes) : 0;
+        const std::size_t here_bytes = std::min(replies_.pending_bytes(), message_bytes);
+        if (!header || here_bytes < std::min(prefix_bytes, message_bytes)) {
+            if (!co_await read_reply(message_bytes)) co_return;
+            continue;
+        }
+        const wire::Bytes here = replies_.pending().first(here_bytes);
+        switch (session_.route_reply(here)) {
+            case session::ReplyRoute::close:
+                WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
+                log::warn("the server sent a reply that nobody waits for",
+                          {{"connection", id_}, {"upstream", member_->text()}});
+                end("a reply that nobody waits for");
+                co_return;
+            case session::ReplyRoute::stream:
+                if (!co_await stream_reply(message_bytes)) co_return;
+                break;
+            case session::ReplyRoute::collect: {
+                if (here_bytes < message_bytes) {
+                    if (!co_await read_reply(message_bytes)) co_return;
+                    break;
+                }
+                if (!co_await rewrite_reply(*replies_.next(ec))) co_return;
+                break;
+            }
+        }
+    }
+}
+
+// Reads some more into the reader, which grows to the whole message (0: not known yet); false when it is
+// over.
+asio::awaitable<bool> Connection::read_reply(std::size_t message_bytes) {
+    if (message_bytes > MemoryBudget::free_bytes && !reply_grant_ &&
+        !co_await draw_memory(reply_grant_, message_bytes, reply_event_)) {
+        co_return false;
+    }
+    error_code ec;
+    std::size_t byte_count = 0;
+    if (replies_.pending_bytes() == 0 && replies_.buffer_bytes() > MemoryBudget::free_bytes)
+        replies_.release();
+    std::tie(ec, byte_count) = co_await upstream_->read_some(replies_.prepare());
+    if (ec || ended_) {
+        upstream_lost(ec);
+        co_return false;
+    }
+    replies_.commit(byte_count);
+    co_return true;
+}
+
+// Passes one reply on as it comes. Once its first byte is out there is no way back: any failure ends the
+// connection.
+asio::awaitable<bool> Connection::stream_reply(std::size_t message_bytes) {
+    const wire::Bytes first = replies_.take_pending(message_bytes);
+    const bool more_to_come = says_more_to_come(first);
+    if (!client_lock_.try_acquire()) co_await client_lock_.acquire();
+    session_.reply_started(first);
+    bool ok = co_await write_client(first);
+    std::size_t left_bytes = message_bytes - first.size();
+    if (ok && left_bytes != 0) {
+        if (left_bytes > MemoryBudget::free_bytes) {
+            ok = co_await draw_memory(reply_grant_, BufferPool::large_bytes, reply_event_);
+        }
+        auto loan = worker_.buffers().lend(left_bytes);
+        while (ok && left_bytes != 0) {
+            error_code ec;
+            std::size_t byte_count = 0;
+            const std::span<std::uint8_t> room = loan.bytes();
+            std::tie(ec, byte_count) =
+                co_await upstream_->read_some(room.first(std::min(left_bytes, room.size())));
+            if (ec || ended_) {
+                upstream_lost(ec);
+                ok = false;
+                break;
+            }
+            left_bytes -= byte_count;
+            ok = co_await write_client(room.first(byte_count));
+        }
+        reply_grant_.give_back();
+    }
+    if (ok) ok = co_await finish_reply(more_to_come);
+    client_lock_.release();
+    co_return ok;
+}
+
+// One whole reply through the session and on to the client.
+asio::awaitable<bool> Connection::rewrite_reply(wire::Bytes reply) {
+    const bool more_to_come = says_more_to_come(reply);
+    session::ReplyOutcome outcome;
+    for (int rounds = 0;;) {
+        if (ended_) co_return false;
+        outcome = session_.on_reply(reply, Clock::now());
+        if (outcome.action == session::ReplyAction::again) {
+            co_await yield();
+        } else if (outcome.action == session::ReplyAction::need_keys) {
+            if (++rounds > key_rounds_max) {
+                end("keys expire before they can be used");
+                co_return false;
+            }
+            if (!co_await fetch_keys(std::move(outcome.keys), reply_event_)) co_return false;
+        } else {
+            break;
+        }
+    }
+    if (outcome.action == session::ReplyAction::close) {
+        WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
+        log::warn("a reply cannot be passed on", {{"connection", id_}, {"reason", outcome.reason}});
+        end(outcome.reason);
+        co_return false;
+    }
+    if (!outcome.reason.empty()) {
+        log::warn("a reply was replaced by an error", {{"connection", id_}, {"reason", outcome.reason}});
+    }
+    if (!outcome.to_server.empty() && !co_await write_upstream(outcome.to_server)) co_return false;
+    if (!client_lock_.try_acquire()) co_await client_lock_.acquire();
+    bool ok = true;
+    if (outcome.action == session::ReplyAction::forward) ok = co_await write_client(outcome.bytes);
+    const bool member_lost = outcome.member_lost;
+    if (ok) ok = co_await finish_reply(more_to_come);
+    client_lock_.release();
+    reply_grant_.give_back();
+    if (replies_.buffer_bytes() > MemoryBudget::free_bytes) replies_.release();
+    if (member_lost && !leaving_) {
+        const HostPort member = *member_;
+        worker_.process().services.report_member(member, "it said that it is not the primary");
+        worker_.process().member_lost(member);  // posted, to this worker too
+    }
+    co_return ok && !ended_;
+}
+
+// With the client's lock held: the answers that waited for this reply go out, and whoever waited for it goes
+// on.
+asio::awaitable<bool> Connection::finish_reply(bool more_to_come) {
+    session_.reply_finished();
+    if (!co_await write_answers()) co_return false;
+    request_event_.notify();
+    if (leaving_ && !handling_ && (more_to_come || session_.outstanding() == 0)) {
+        end(leave_reason_);
+        co_return false;
+    }
+    co_return true;
+}
+
+// The upstream went or broke the protocol. Others tied to the same member are told: a server that dies takes
+// all.
+void Connection::upstream_lost(error_code ec) {
+    if (ended_) return;
+    WorkerCounters::add(worker_.own_counters().upstream_failures, 1);
+    const HostPort member = *member_;
+    const std::string reason = ec == asio::error::eof ? "it closed the connection" : ec.message();
+    log::info("upstream lost", {{"connection", id_}, {"upstream", member.text()}, {"reason", reason}});
+    end("the upstream was lost: " + reason);
+    worker_.process().services.report_member(member, reason);
+    worker_.process().member_lost(member);
+}
+
+}  // namespace fieldgate::net

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/system/error_code.hpp>
+#include <boost/system/is_error_code_enum.hpp>
 #include <boost/system/result.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -11,9 +13,16 @@
 #include "config/config.hpp"
 #include "proxy/wire/message.hpp"
 
-// A command and its schemas in, a plan or a refusal out. Pure: no keys, no clock, no waiting, no role. What a role may
-// do with a plan is policy/'s business.
+// A command and its schemas in, a plan or a refusal out. Pure: no keys, no clock, no waiting, no role. What a
+// role may do with a plan is policy/'s business.
 namespace fieldgate::analysis {
+
+enum class Errc {
+    ok = 0,
+    collection_info_unreadable,  // a listCollections entry whose type, options or view pipeline make no sense
+};
+const boost::system::error_category& error_category();
+boost::system::error_code make_error_code(Errc error);
 
 struct NamespaceName {
     std::string database;
@@ -30,9 +39,10 @@ struct NamespaceFacts {
     bool validator_encrypts = false;
 };
 
-// What is known of namespaces so far. A namespace without an answer must be resolved before a plan can be made.
+// What is known of namespaces so far. A namespace without an answer must be resolved before a plan can be
+// made.
 class Catalog {
-   public:
+ public:
     virtual ~Catalog() = default;
     virtual const NamespaceFacts* find(std::string_view database, std::string_view collection) const = 0;
 };
@@ -50,14 +60,17 @@ inline constexpr std::int32_t bad_value = 2;
 inline constexpr std::int32_t failed_to_parse = 9;
 inline constexpr std::int32_t unauthorized = 13;
 inline constexpr std::int32_t type_mismatch = 14;
+inline constexpr std::int32_t invalid_bson = 22;
 inline constexpr std::int32_t cursor_not_found = 43;
 inline constexpr std::int32_t command_not_supported = 115;
 inline constexpr std::int32_t invalid_namespace = 73;
 inline constexpr std::int32_t unsupported_op_query_command = 352;
-inline constexpr std::int32_t field_cannot_be_encrypted = 31041;   // a value of the wrong type for its field
-inline constexpr std::int32_t operation_not_on_encrypted = 51092;  // an operator that ciphertext cannot answer
+inline constexpr std::int32_t field_cannot_be_encrypted = 31041;  // a value of the wrong type for its field
+inline constexpr std::int32_t operation_not_on_encrypted =
+    51092;  // an operator that ciphertext cannot answer
 inline constexpr std::int32_t bson_object_too_large = 10334;
-inline constexpr std::int32_t key_not_available = 96;              // OperationFailed: key vault or KMS
+inline constexpr std::int32_t key_not_available = 96;  // OperationFailed: key vault or KMS
+inline constexpr std::int32_t unknown_field = 40415;   // a field that the command is not known to have
 }  // namespace code
 std::string_view code_name(std::int32_t code);
 
@@ -67,16 +80,17 @@ struct Edit {
     std::uint16_t field = 0;   // index into the schema's fields
     enum class Kind : std::uint8_t {
         encrypt,            // replace the value by its ciphertext under the field's algorithm and key
-        verify_ciphertext,  // the client sent ciphertext: leave it if it authenticates and fits the field, else refuse
+        verify_ciphertext,  // the client sent ciphertext: leave it if it authenticates and fits the field,
+                            // else refuse
     } kind = Kind::encrypt;
 };
 
 // How a command uses a protected field; what a role must be allowed.
 struct FieldUse {
-    bool matched = false;   // a query decides by it, $exists included
-    bool written = false;   // a value is stored
-    bool erased = false;    // a stored value may disappear: $unset, replacement, a parent overwritten
-    bool named = false;     // its values come back by name: distinct
+    bool matched = false;  // a query decides by it, $exists included
+    bool written = false;  // a value is stored
+    bool erased = false;   // a stored value may disappear: $unset, replacement, a parent overwritten
+    bool named = false;    // its values come back by name: distinct
 };
 
 // Where documents of a protected namespace stand in the reply.
@@ -87,11 +101,12 @@ struct ReplyShape {
         cursor,        // cursor.firstBatch / cursor.nextBatch
         value,         // findAndModify: value
         values,        // distinct: each element of `values` is what `tree` describes
-        scalar,        // count and other replies of a protected namespace that carry no documents: errors are rebuilt
+        scalar,        // count and other replies of a protected namespace that carry no documents: errors are
+                       // rebuilt
     } kind = Kind::pass;
     const config::ProtectedNamespace* protected_namespace = nullptr;  // null exactly for pass
-    // The tree of one document (or of one value of `values`; null there: plain values). Points into the schema or owns
-    // a tree that a stage reshaped.
+    // The tree of one document (or of one value of `values`; null there: plain values). Points into the
+    // schema or owns a tree that a stage reshaped.
     std::shared_ptr<const config::SchemaNode> tree;
 };
 
@@ -99,19 +114,22 @@ enum class Access : std::uint8_t { none, read, write };
 
 // What to do with a command that is not refused.
 struct Plan {
-    std::string_view command;              // as in the table, lives forever: for logs and metrics
-    std::string_view database;             // views into the message
-    std::string_view collection;           // empty for commands without one
+    std::string_view command;     // as in the table, lives forever: for logs and metrics
+    std::string_view database;    // views into the message
+    std::string_view collection;  // empty for commands without one
     const config::ProtectedNamespace* protected_namespace = nullptr;
-    std::vector<Edit> edits;               // sorted by offset
-    std::vector<FieldUse> uses;            // by field index; empty without a protected namespace
-    bool replaces_whole_documents = false; // replacement update: what it does not name is gone
+    std::vector<Edit> edits;                // sorted by offset
+    std::vector<FieldUse> uses;             // by field index; empty without a protected namespace
+    bool replaces_whole_documents = false;  // replacement update: what it does not name is gone
     Access access = Access::none;
-    bool deletes = false;                  // removes documents
+    bool deletes = false;                     // removes documents
     bool requires_reveal_everything = false;  // closed to restricted roles: `local`, explain, ...
     bool touches_key_vault = false;
+    // Ciphertext outside of protected paths, which the namespace's explicit_encryption: allow let in. Only
+    // for roles that reveal everything.
+    bool carries_foreign_ciphertext = false;
     bool is_get_more = false;
-    std::int64_t cursor_id = 0;            // getMore
+    std::int64_t cursor_id = 0;  // getMore
     ReplyShape shape;
     // Every other namespace the command names; all are known to be unprotected.
     std::vector<NamespaceName> others;
@@ -127,9 +145,10 @@ struct Context {
 //     RequestAnalysis analysis(msg, context);
 //     switch (analysis.step(budget)) { more: call again; done: plan(); refused: refusal(); need: needed() }
 //
-// `need` is only returned before any sequence was looked at; the caller resolves the namespaces and starts anew.
+// `need` is only returned before any sequence was looked at; the caller resolves the namespaces and starts
+// anew.
 class RequestAnalysis {
-   public:
+ public:
     enum class Step : std::uint8_t { more, done, refused, need_namespaces };
 
     RequestAnalysis(const wire::OpMsg& message, const Context& context);
@@ -143,15 +162,24 @@ class RequestAnalysis {
     const Refusal& refusal() const { return refusal_; }
     const std::vector<NamespaceName>& needed() const { return needed_; }
 
-   private:
+ private:
     struct State;
-    std::unique_ptr<State> state_;
+    Step start();
+
+    const wire::OpMsg& message_;
+    Context context_;
+    std::unique_ptr<State> state_;  // only once a message has sequences that must be looked at
+    bool started_ = false;
     Plan plan_;
     Refusal refusal_;
     std::vector<NamespaceName> needed_;
 };
 
-// Parses a listCollections reply entry ({name, type, options}) into facts. For cluster/, which asks the server.
+// Parses a listCollections reply entry ({name, type, options}), checked all the way down, into facts. For
+// cluster/, which asks the server. A name without an entry does not exist: default facts.
 boost::system::result<NamespaceFacts> facts_of(std::string_view database, bson::DocumentView collection_info);
 
 }  // namespace fieldgate::analysis
+
+template <>
+struct boost::system::is_error_code_enum<fieldgate::analysis::Errc> : std::true_type {};

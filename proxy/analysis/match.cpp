@@ -1,0 +1,231 @@
+#include "proxy/analysis/match.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "proxy/analysis/values.hpp"
+
+namespace fieldgate::analysis {
+namespace {
+
+// "Supported operators and actions for CSFLE" of the manual, and the texts of its specification's tests.
+constexpr std::array operators{
+    MatchOperator{"$and", MatchRule::logical},
+    MatchOperator{"$or", MatchRule::logical},
+    MatchOperator{"$nor", MatchRule::logical},
+    MatchOperator{"$comment", MatchRule::pass_at_top},
+    MatchOperator{"$sampleRate", MatchRule::pass_at_top},
+    MatchOperator{"$alwaysTrue", MatchRule::pass_at_top},
+    MatchOperator{"$alwaysFalse", MatchRule::pass_at_top},
+    MatchOperator{"$where", MatchRule::never},
+    MatchOperator{"$text", MatchRule::never},
+    MatchOperator{"$jsonSchema", MatchRule::never},
+    MatchOperator{"$expr", MatchRule::never},
+    MatchOperator{"$function", MatchRule::never},
+    MatchOperator{"$accumulator", MatchRule::never},
+    MatchOperator{"$eq", MatchRule::equality},
+    MatchOperator{"$ne", MatchRule::equality},
+    MatchOperator{"$in", MatchRule::set},
+    MatchOperator{"$nin", MatchRule::set},
+    MatchOperator{"$not", MatchRule::negation},
+    MatchOperator{"$exists", MatchRule::existence},
+    MatchOperator{"$type", MatchRule::type_of_parent},
+    MatchOperator{"$gt", MatchRule::plain_only},
+    MatchOperator{"$gte", MatchRule::plain_only},
+    MatchOperator{"$lt", MatchRule::plain_only},
+    MatchOperator{"$lte", MatchRule::plain_only},
+    MatchOperator{"$mod", MatchRule::plain_only},
+    MatchOperator{"$regex", MatchRule::plain_only},
+    MatchOperator{"$options", MatchRule::plain_only},
+    MatchOperator{"$size", MatchRule::plain_only},
+    MatchOperator{"$all", MatchRule::plain_only},
+    MatchOperator{"$elemMatch", MatchRule::plain_only},
+    MatchOperator{"$bitsAllClear", MatchRule::plain_only},
+    MatchOperator{"$bitsAllSet", MatchRule::plain_only},
+    MatchOperator{"$bitsAnyClear", MatchRule::plain_only},
+    MatchOperator{"$bitsAnySet", MatchRule::plain_only},
+    MatchOperator{"$near", MatchRule::plain_only},
+    MatchOperator{"$nearSphere", MatchRule::plain_only},
+    MatchOperator{"$geoIntersects", MatchRule::plain_only},
+    MatchOperator{"$geoWithin", MatchRule::plain_only},
+    MatchOperator{"$within", MatchRule::plain_only},
+    MatchOperator{"$maxDistance", MatchRule::plain_only},
+    MatchOperator{"$minDistance", MatchRule::plain_only},
+};
+
+// One predicate's field: where it is in the schema, and its path as the client wrote it, for error texts.
+struct Subject {
+    Resolution at;
+    std::string_view path;
+    bool is_field() const { return at.kind == Resolution::Kind::field; }
+};
+
+bool refuse_operator(Request& request, const Subject& subject, std::string_view what) {
+    const bool field = subject.is_field();
+    return request.refuse(code::operation_not_on_encrypted,
+                          "Invalid match expression operator on encrypted field " + quote(subject.path) +
+                              ": " + std::string(what) +
+                              (field ? " cannot be answered on ciphertext"
+                                     : " cannot be answered on an object with encrypted fields in it"));
+}
+
+bool refuse_never(Request& request, std::string_view name) {
+    return request.refuse(code::operation_not_on_encrypted,
+                          "Unsupported match expression operator for encryption: " + quote(name) +
+                              " is not allowed on a namespace with encrypted fields");
+}
+
+// One value that the subject is compared with by equality.
+bool compare(Request& request, const Subject& subject, const bson::Element& value, bool inside_in) {
+    if (value.type() == bson::Type::regex) return refuse_operator(request, subject, "a regular expression");
+    if (!subject.is_field()) {
+        if (value.type() == bson::Type::null) return true;
+        return refuse_operator(request, subject, "a comparison");
+    }
+    const std::uint16_t field_index = subject.at.node->field;
+    if (request.field(field_index).algorithm == config::Algorithm::random)
+        return request.refuse(code::operation_not_on_encrypted,
+                              "Cannot query on fields encrypted with the randomized encryption algorithm: " +
+                                  quote(subject.path));
+    if (value.type() == bson::Type::null)
+        return request.refuse(code::operation_not_on_encrypted,
+                              (inside_in ? "Illegal equality to null inside $in against an encrypted field: "
+                                         : "Illegal equality to null predicate for encrypted field: ") +
+                                  quote(subject.path));
+    return compare_value(request, value, field_index);
+}
+
+bool is_operator_object(const bson::Element& value) {
+    if (!value.is_document() || value.document().empty()) return false;
+    return (*value.document().begin()).key().starts_with('$');
+}
+
+bool walk_operators(Request& request, const Subject& subject, bson::DocumentView expression);
+
+bool walk_operator(Request& request, const Subject& subject, const bson::Element& element) {
+    const MatchOperator* row = find_match_operator(element.key());
+    if (row == nullptr) return refuse_operator(request, subject, quote(element.key()));
+    switch (row->rule) {
+        case MatchRule::equality:
+            return compare(request, subject, element, false);
+        case MatchRule::set: {
+            if (!element.is_array())
+                return request.refuse(code::bad_value,
+                                      std::string(row->name) + " needs an array: " + quote(subject.path));
+            for (const bson::Element& value : element.document()) {
+                if (is_operator_object(value))
+                    return refuse_operator(request, subject, "an operator inside " + std::string(row->name));
+                if (!compare(request, subject, value, true)) return false;
+            }
+            return true;
+        }
+        case MatchRule::negation:
+            if (!is_operator_object(element))
+                return refuse_operator(request, subject, "$not of anything but operators");
+            return walk_operators(request, subject, element.document());
+        case MatchRule::existence: {
+            // Any number counts as true or false: one that could be a value of the field is kept from the
+            // server.
+            const auto number = element.whole_number();
+            if (element.type() == bson::Type::boolean || number == 0 || number == 1) return true;
+            return refuse_operator(request, subject, "$exists of anything but true, false, 1 and 0");
+        }
+        case MatchRule::type_of_parent:
+            if (!subject.is_field()) return true;
+            return refuse_operator(request, subject, row->name);
+        case MatchRule::never:
+            return refuse_never(request, row->name);
+        case MatchRule::logical:
+        case MatchRule::pass_at_top:
+        case MatchRule::plain_only:
+            return refuse_operator(request, subject, row->name);
+    }
+    return refuse_operator(request, subject, "an operator");
+}
+
+bool walk_operators(Request& request, const Subject& subject, bson::DocumentView expression) {
+    for (const bson::Element& element : expression)
+        if (!walk_operator(request, subject, element)) return false;
+    return true;
+}
+
+bool walk_predicate(Request& request, const bson::Element& element) {
+    const Subject subject{resolve(*request.schema, element.key()), element.key()};
+    switch (subject.at.kind) {
+        case Resolution::Kind::plain:
+            return walk_plain_condition(request, element);
+        case Resolution::Kind::below:
+            return request.refuse(code::operation_not_on_encrypted,
+                                  "Cannot query below or through an encrypted field: " + quote(subject.path) +
+                                      " (invalid match expression operator on encrypted field)");
+        case Resolution::Kind::field:
+            request.mark_matched(subject.at.node->field);
+            break;
+        case Resolution::Kind::parent:
+            break;
+    }
+    if (is_operator_object(element)) return walk_operators(request, subject, element.document());
+    return compare(request, subject, element, false);
+}
+
+bool walk_logical(Request& request, const bson::Element& element) {
+    if (!element.is_array())
+        return request.refuse(code::bad_value, std::string(element.key()) + " must be an array");
+    for (const bson::Element& branch : element.document()) {
+        if (!branch.is_document())
+            return request.refuse(code::bad_value,
+                                  std::string(element.key()) + " entries need to be full objects");
+        if (!walk_filter(request, branch.document())) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::span<const MatchOperator> match_operators() {
+    return operators;
+}
+
+const MatchOperator* find_match_operator(std::string_view name) {
+    const auto* row = std::find_if(operators.begin(), operators.end(),
+                                   [&](const MatchOperator& r) { return r.name == name; });
+    return row == operators.end() ? nullptr : row;
+}
+
+bool walk_plain_condition(Request& request, const bson::Element& condition) {
+    if (!condition.is_document() && !condition.is_array()) return true;
+    for (const bson::Element& element : condition.document()) {
+        if (element.key().starts_with('$')) {
+            const MatchOperator* row = find_match_operator(element.key());
+            if (row != nullptr && row->rule == MatchRule::never) return refuse_never(request, row->name);
+        }
+        if (!walk_plain_condition(request, element)) return false;
+    }
+    return true;
+}
+
+bool walk_filter(Request& request, bson::DocumentView filter) {
+    for (const bson::Element& element : filter) {
+        const std::string_view key = element.key();
+        if (!key.starts_with('$')) {
+            if (!walk_predicate(request, element)) return false;
+            continue;
+        }
+        const MatchOperator* row = find_match_operator(key);
+        if (row == nullptr || row->rule == MatchRule::never) return refuse_never(request, key);
+        switch (row->rule) {
+            case MatchRule::logical:
+                if (!walk_logical(request, element)) return false;
+                break;
+            case MatchRule::pass_at_top:
+                break;
+            default:
+                return request.refuse(code::bad_value,
+                                      "Unsupported match expression operator for encryption: " + quote(key) +
+                                          " cannot stand at the top of a filter");
+        }
+    }
+    return true;
+}
+
+}  // namespace fieldgate::analysis

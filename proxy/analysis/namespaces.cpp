@@ -1,0 +1,188 @@
+#include "proxy/analysis/namespaces.hpp"
+
+#include <algorithm>
+
+#include "proxy/analysis/commands.hpp"
+#include "proxy/analysis/pipeline.hpp"
+
+namespace fieldgate::analysis {
+namespace {
+
+constexpr std::string_view buckets_prefix = "system.buckets.";
+
+std::string full_name(std::string_view database, std::string_view collection) {
+    std::string name(database);
+    name += '.';
+    name += collection;
+    return quote(name);
+}
+
+// `local` and `config` hold the oplog, sessions and sharding metadata; system.* holds profiles, views and
+// buckets.
+bool shows_other_namespaces(std::string_view database, std::string_view collection) {
+    return database == "local" || database == "config" || collection.starts_with("system.");
+}
+
+void need(Request& request, std::string_view database, std::string_view collection) {
+    NamespaceName name{std::string(database), std::string(collection)};
+    if (std::find(request.needed.begin(), request.needed.end(), name) == request.needed.end())
+        request.needed.push_back(std::move(name));
+}
+
+bool refuse_view(Request& request, std::string_view database, std::string_view collection,
+                 const NamespaceName& reads) {
+    return request.refuse(code::command_not_supported,
+                          "cannot auto encrypt a view: " + full_name(database, collection) + " reads " +
+                              full_name(reads.database, reads.collection) +
+                              ", which is protected; use the collection itself");
+}
+
+// Everything that a view reads, and the views below it, must be known and unprotected.
+bool admit_view(Request& request, std::string_view database, std::string_view collection,
+                const NamespaceFacts& facts) {
+    std::vector<NamespaceName> to_visit = facts.reads;
+    for (std::size_t i = 0; i < to_visit.size(); ++i) {
+        const NamespaceName name = to_visit[i];
+        const config::Config& config = request.context.config;
+        if (config.find(name.database, name.collection) != nullptr ||
+            config.is_key_vault(name.database, name.collection))
+            return refuse_view(request, database, collection, name);
+        if (shows_other_namespaces(name.database, name.collection))
+            request.plan.requires_reveal_everything = true;
+        const NamespaceFacts* below = request.context.catalog.find(name.database, name.collection);
+        if (below == nullptr) {
+            need(request, name.database, name.collection);
+            continue;
+        }
+        if (below->validator_encrypts && config.unlisted_namespaces == config::Config::Unlisted::server)
+            return refuse_view(request, database, collection, name);
+        for (const NamespaceName& next : below->reads)
+            if (std::find(to_visit.begin(), to_visit.end(), next) == to_visit.end()) to_visit.push_back(next);
+    }
+    return true;
+}
+
+// What the server says about an unprotected namespace.
+bool admit_facts(Request& request, std::string_view database, std::string_view collection) {
+    const NamespaceFacts* facts = request.context.catalog.find(database, collection);
+    if (facts == nullptr) {
+        need(request, database, collection);
+        return true;
+    }
+    if (facts->is_view && !admit_view(request, database, collection, *facts)) return false;
+    if (facts->validator_encrypts &&
+        request.context.config.unlisted_namespaces == config::Config::Unlisted::server)
+        return request.refuse(
+            code::command_not_supported,
+            "The validator of " + full_name(database, collection) +
+                " encrypts fields, which this version does not apply. List the namespace in "
+                "`schemas`, or set `unlisted_namespaces: pass`.");
+    return true;
+}
+
+bool admit_unlisted(Request& request, std::string_view database, std::string_view collection) {
+    if (request.context.config.unlisted_namespaces != config::Config::Unlisted::refuse) return true;
+    return request.refuse(code::unauthorized, "The namespace " + full_name(database, collection) +
+                                                  " has no schema, and `unlisted_namespaces` is refuse");
+}
+
+// The buckets of a protected time-series collection are its documents in another shape.
+bool admit_buckets(Request& request, std::string_view database, std::string_view collection) {
+    if (!collection.starts_with(buckets_prefix)) return true;
+    const std::string_view name = collection.substr(buckets_prefix.size());
+    if (request.context.config.find(database, name) == nullptr) return true;
+    return request.refuse(code::command_not_supported, full_name(database, collection) +
+                                                           " holds documents of the protected namespace " +
+                                                           full_name(database, name));
+}
+
+}  // namespace
+
+std::optional<SplitName> split_full_name(std::string_view name) {
+    const std::size_t dot = name.find('.');
+    if (dot == std::string_view::npos || dot == 0 || dot + 1 == name.size()) return std::nullopt;
+    return SplitName{name.substr(0, dot), name.substr(dot + 1)};
+}
+
+bool admit_database_name(Request& request, std::string_view database) {
+    if (!database.empty() && database.find('\0') == std::string_view::npos &&
+        database.find('.') == std::string_view::npos)
+        return true;
+    return request.refuse(code::invalid_namespace, "Invalid database name: " + quote(database));
+}
+
+bool admit_collection_name(Request& request, std::string_view collection) {
+    if (!collection.empty() && collection.find('\0') == std::string_view::npos &&
+        collection.find('$') == std::string_view::npos)
+        return true;
+    return request.refuse(code::invalid_namespace, "Invalid collection name: " + quote(collection));
+}
+
+bool admit_namespace(Request& request, std::string_view database, std::string_view collection) {
+    Plan& plan = request.plan;
+    plan.database = database;
+    plan.collection = collection;
+    if (!admit_database_name(request, database) || !admit_collection_name(request, collection)) return false;
+
+    const config::Config& config = request.context.config;
+    plan.touches_key_vault = config.is_key_vault(database, collection);
+    const config::ProtectedNamespace* found =
+        plan.touches_key_vault ? nullptr : config.find(database, collection);
+    if (found != nullptr) {
+        plan.protected_namespace = found;
+        request.schema = found->schema.get();
+        plan.uses.resize(request.schema->fields().size());
+        if (request.command->structure_only) return true;
+        const NamespaceFacts* facts = request.context.catalog.find(database, collection);
+        if (facts == nullptr)
+            need(request, database, collection);
+        else if (facts->is_view)
+            // It may give fields other names than those the schema protects.
+            return request.refuse(code::command_not_supported,
+                                  "cannot auto encrypt a view: " + full_name(database, collection));
+        return true;
+    }
+    if (!plan.touches_key_vault) {
+        if (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection))
+            return false;
+        if (shows_other_namespaces(database, collection)) plan.requires_reveal_everything = true;
+    }
+    return request.command->structure_only || admit_facts(request, database, collection);
+}
+
+bool admit_other(Request& request, std::string_view database, std::string_view collection) {
+    if (!admit_database_name(request, database) || !admit_collection_name(request, collection)) return false;
+    const config::Config& config = request.context.config;
+    if (config.find(database, collection) != nullptr)
+        return request.refuse(code::command_not_supported, "The command " + quote(request.plan.command) +
+                                                               " names the protected namespace " +
+                                                               full_name(database, collection) +
+                                                               " besides its own, which is not allowed");
+    if (config.is_key_vault(database, collection))
+        return request.refuse(
+            code::command_not_supported,
+            "The command " + quote(request.plan.command) + " names the key vault besides its own namespace");
+    if (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection))
+        return false;
+    if (shows_other_namespaces(database, collection)) request.plan.requires_reveal_everything = true;
+    request.plan.others.push_back({std::string(database), std::string(collection)});
+    return admit_facts(request, database, collection);
+}
+
+bool admit_named(Request& request, const bson::Element& value, std::string_view database, bool may_write) {
+    NamedNamespaces named;
+    collect_namespaces(value, database, named);
+    if (!named.unreadable.empty())
+        return request.refuse(code::command_not_supported, "The namespace of pipeline stage " +
+                                                               quote(named.unreadable) + " cannot be told");
+    if (named.writes) {
+        if (!may_write)
+            return request.refuse(code::command_not_supported, "$out and $merge cannot stand here");
+        request.plan.access = Access::write;
+    }
+    for (const NamespaceName& name : named.names)
+        if (!admit_other(request, name.database, name.collection)) return false;
+    return true;
+}
+
+}  // namespace fieldgate::analysis

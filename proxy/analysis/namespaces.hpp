@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "proxy/analysis/request.hpp"
+
+// Which namespaces a command reaches, and whether it may.
+namespace fieldgate::analysis {
+
+// "db.coll" at its first dot; nothing if either name would be empty.
+struct SplitName {
+    std::string_view database;
+    std::string_view collection;
+};
+std::optional<SplitName> split_full_name(std::string_view full_name);
+
+// Names that a server would read otherwise than fieldgate are refused: empty ones, NUL or `$` inside, a dot
+// in a database's name.
+[[nodiscard]] bool admit_database_name(Request& request, std::string_view database);
+[[nodiscard]] bool admit_collection_name(Request& request, std::string_view collection);
+
+// The namespace that a command is about. Sets the plan's database, collection, protected_namespace and the
+// rights it needs. Missing facts are noted in `needed`.
+[[nodiscard]] bool admit_namespace(Request& request, std::string_view database, std::string_view collection);
+
+// Any other namespace that a command names: it must be known to be unprotected.
+[[nodiscard]] bool admit_other(Request& request, std::string_view database, std::string_view collection);
+
+// What `value` names at any depth (pipelines), all of it as others. `may_write`: $out and $merge are allowed,
+// and make the command a write.
+[[nodiscard]] bool admit_named(Request& request, const bson::Element& value, std::string_view database,
+                               bool may_write);
+
+}  // namespace fieldgate::analysis

@@ -1,0 +1,119 @@
+#include "proxy/analysis/projection.hpp"
+
+#include <algorithm>
+
+#include "proxy/analysis/match.hpp"
+
+namespace fieldgate::analysis {
+namespace {
+
+bool refuse_computed(Request& request, std::string_view path) {
+    return request.refuse(
+        code::operation_not_on_encrypted,
+        "The projection of " + quote(path) +
+            " is computed: on a namespace with encrypted fields only inclusion and exclusion are "
+            "allowed");
+}
+
+// The path without `$` components; positional projection ends in one.
+std::string without_positions(std::string_view path) {
+    std::string text;
+    for (std::size_t start = 0; start <= path.size();) {
+        const std::size_t dot = std::min(path.find('.', start), path.size());
+        const std::string_view component = path.substr(start, dot - start);
+        start = dot + 1;
+        if (component.starts_with('$')) continue;
+        if (!text.empty()) text += '.';
+        text += component;
+    }
+    return text;
+}
+
+bool is_inclusion_or_exclusion(const bson::Element& value) {
+    switch (value.type()) {
+        case bson::Type::boolean:
+        case bson::Type::int32:
+        case bson::Type::int64:
+        case bson::Type::double_:
+        case bson::Type::decimal128:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// { field: { $operator: ... } }, where `path` is the field's whole path.
+bool walk_projection_operator(Request& request, const bson::Element& op, std::string_view path,
+                              ProjectionOf of) {
+    const std::string_view name = op.key();
+    if (of == ProjectionOf::stage) return refuse_computed(request, path);
+    if (name != "$slice" && name != "$elemMatch" && name != "$meta") return refuse_computed(request, path);
+    if (!resolve(*request.schema, path).is_plain())
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            std::string(name) + " in a projection cannot be answered on encrypted field " + quote(path));
+    // The three-argument form of $slice is an expression.
+    if (name == "$slice" && op.is_array()) {
+        for (const bson::Element& argument : op.document())
+            if (!argument.whole_number()) return refuse_computed(request, path);
+    } else if (name == "$slice" && !op.whole_number()) {
+        return refuse_computed(request, path);
+    }
+    return walk_plain_condition(request, op);
+}
+
+bool walk_projected(Request& request, const bson::Element& element, const std::string& path,
+                    ProjectionOf of) {
+    if (element.is_document()) {
+        const bson::DocumentView inner = element.document();
+        if (inner.empty()) return refuse_computed(request, path);
+        for (const bson::Element& part : inner) {
+            if (part.key().starts_with('$')) {
+                if (!walk_projection_operator(request, part, path, of)) return false;
+            } else if (!walk_projected(request, part, path + "." + std::string(part.key()), of)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    if (!is_inclusion_or_exclusion(element)) return refuse_computed(request, path);
+    if (path.starts_with('$') || path.find(".$") != std::string::npos) {
+        if (of == ProjectionOf::stage || !resolve(*request.schema, without_positions(path)).is_plain())
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "A positional projection cannot be answered on encrypted field " + quote(path));
+        return true;
+    }
+    if (resolve(*request.schema, path).kind == Resolution::Kind::below)
+        return request.refuse(code::operation_not_on_encrypted,
+                              "Cannot project below or through an encrypted field: " + quote(path));
+    return true;
+}
+
+}  // namespace
+
+bool walk_projection(Request& request, bson::DocumentView projection, ProjectionOf of) {
+    for (const bson::Element& element : projection)
+        if (!walk_projected(request, element, std::string(element.key()), of)) return false;
+    return true;
+}
+
+bool walk_sort(Request& request, bson::DocumentView sort) {
+    for (const bson::Element& element : sort)
+        if (!resolve(*request.schema, element.key()).is_plain())
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "Cannot sort by encrypted field " + quote(element.key()) + ": ciphertext has another order");
+    return true;
+}
+
+bool walk_bounds(Request& request, bson::DocumentView bounds, std::string_view option) {
+    for (const bson::Element& element : bounds)
+        if (!resolve(*request.schema, element.key()).is_plain())
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "'" + std::string(option) + "' cannot bound encrypted field " + quote(element.key()));
+    return true;
+}
+
+}  // namespace fieldgate::analysis

@@ -1,0 +1,229 @@
+#include "proxy/analysis/request.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/assert.hpp>
+#include <boost/endian/conversion.hpp>
+
+namespace fieldgate::analysis {
+namespace {
+
+// Fields that drivers add to any command: sessions, transactions, concerns, the versioned API. None carries a
+// value of a document; `comment` does if the application writes one into it, which is its own doing.
+constexpr std::array<std::string_view, 16> generic_fields = {
+    "$db",
+    "lsid",
+    "txnNumber",
+    "$clusterTime",
+    "$readPreference",
+    "readConcern",
+    "writeConcern",
+    "maxTimeMS",
+    "comment",
+    "apiVersion",
+    "apiStrict",
+    "apiDeprecationErrors",
+    "autocommit",
+    "stmtId",
+    "startTransaction",
+    "$audit",
+};
+
+// More levels than this are not walked whatever the configuration says: walkers recurse.
+constexpr std::uint32_t nesting_levels_ceiling = 1000;
+
+constexpr std::size_t name_bytes_shown_max = 120;
+
+// The length of the well-formed UTF-8 sequence at the front, or 0.
+std::size_t utf8_sequence(std::string_view text) {
+    const auto lead = static_cast<unsigned char>(text[0]);
+    if (lead < 0x80) return 1;
+    const std::size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
+                               : lead >= 0xE0 && lead < 0xF0 ? 3
+                               : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                             : 0;
+    if (length == 0 || text.size() < length) return 0;
+    std::uint32_t code_point = lead & (0xFFu >> (length + 1));
+    for (std::size_t i = 1; i < length; ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if ((byte & 0xC0) != 0x80) return 0;
+        code_point = code_point << 6 | (byte & 0x3Fu);
+    }
+    const bool overlong = (length == 3 && code_point < 0x800) || (length == 4 && code_point < 0x10000);
+    const bool surrogate = code_point >= 0xD800 && code_point < 0xE000;
+    return overlong || surrogate || code_point > 0x10FFFF ? 0 : length;
+}
+
+}  // namespace
+
+Resolution resolve(const config::Schema& schema, std::string_view path) {
+    // The outermost value is a document, never an array: a number there is a name.
+    if (schema.root().child(path.substr(0, path.find('.'))) == nullptr) return {};
+    const config::Schema::PathMatch match = schema.match(path);
+    if (match.below_protected) return {Resolution::Kind::below, match.node};
+    if (match.node == nullptr) return {};
+
+    const config::SchemaNode* node = &schema.root();
+    for (std::size_t start = 0; node != nullptr;) {
+        const std::size_t dot = path.find('.', start);
+        node = node->child(path.substr(start, dot == std::string_view::npos ? dot : dot - start));
+        if (dot == std::string_view::npos) break;
+        start = dot + 1;
+    }
+    if (node != match.node) return {Resolution::Kind::below, match.node};
+    return {node->is_protected() ? Resolution::Kind::field : Resolution::Kind::parent, node};
+}
+
+std::string quote(std::string_view name) {
+    std::string text = "'";
+    const bool shortened = name.size() > name_bytes_shown_max;
+    if (shortened) name = name.substr(0, name_bytes_shown_max);
+    while (!name.empty()) {
+        const std::size_t length = utf8_sequence(name);
+        if (length == 0 || static_cast<unsigned char>(name[0]) < 0x20 || name[0] == 0x7F) {
+            text += '?';
+            name.remove_prefix(1);
+        } else {
+            text += name.substr(0, length);
+            name.remove_prefix(length);
+        }
+    }
+    if (shortened) text += "...";
+    return text + "'";
+}
+
+Request::Request(const wire::OpMsg& op_msg, const Context& ctx, Plan& plan_out, Refusal& refusal_out,
+                 std::vector<NamespaceName>& needed_out)
+    : message(op_msg),
+      context(ctx),
+      plan(plan_out),
+      refusal(refusal_out),
+      needed(needed_out),
+      document(op_msg.body),
+      message_start_(op_msg.body.bytes().data() - op_msg.body_offset) {}
+
+bool Request::refuse(std::int32_t code, std::string errmsg) {
+    refusal.code = code;
+    refusal.code_name = code_name(code);
+    refusal.errmsg = std::move(errmsg);
+    return false;
+}
+
+bool Request::check(bson::Bytes bytes, bson::DocumentView& out, bson::Facts* facts) {
+    const bson::Limits limits{std::min(context.config.limits.nesting_levels, nesting_levels_ceiling)};
+    const auto checked = bson::DocumentView::check(bytes, limits, facts);
+    if (!checked)
+        return refuse(code::invalid_bson, "The command is not valid BSON: " + checked.error().message());
+    out = *checked;
+    return true;
+}
+
+bool Request::check_top_level(bson::Bytes bytes, bson::DocumentView& out) {
+    const auto checked = bson::DocumentView::check_top_level(bytes);
+    if (!checked)
+        return refuse(code::invalid_bson, "The command is not valid BSON: " + checked.error().message());
+    out = *checked;
+    return true;
+}
+
+void Request::mark_matched(std::uint16_t index) {
+    use(index).matched = true;
+    statement.matched.push_back(index);
+}
+
+void Request::mark_erased(const config::SchemaNode& node) {
+    if (node.is_protected()) use(node.field).erased = true;
+    for (const auto& [name, child] : node.children()) mark_erased(*child);
+}
+
+void Request::add_edit(const bson::Element& element, std::uint16_t field_index, Edit::Kind kind) {
+    plan.edits.push_back(
+        {static_cast<std::uint32_t>(element.raw().data() - message_start_), field_index, kind});
+}
+
+bool Request::admit_foreign_ciphertext(bson::DocumentView walked, std::size_t edits_before) {
+    std::vector<std::uint32_t> verified;
+    for (std::size_t i = edits_before; i < plan.edits.size(); ++i)
+        if (plan.edits[i].kind == Edit::Kind::verify_ciphertext) verified.push_back(plan.edits[i].offset);
+    std::sort(verified.begin(), verified.end());
+    return scan_ciphertext(walked, verified);
+}
+
+bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified) {
+    constexpr std::uint8_t encrypted_subtype = 6;
+    for (const bson::Element& element : walked) {
+        if (element.is_document() || element.is_array()) {
+            if (!scan_ciphertext(element.document(), verified)) return false;
+            continue;
+        }
+        if (element.type() != bson::Type::binary) continue;
+        const bson::BinaryView binary = element.binary();
+        if (binary.subtype != encrypted_subtype) continue;
+        const auto offset = static_cast<std::uint32_t>(element.raw().data() - message_start_);
+        if (std::binary_search(verified.begin(), verified.end(), offset)) continue;
+        // Kind 0 is a marking that no server may ever get, 3 and above belong to Queryable Encryption.
+        const bool stored_kind = !binary.data.empty() && (binary.data[0] == 1 || binary.data[0] == 2);
+        if (!plan.protected_namespace->explicit_encryption_allow || !stored_kind)
+            return refuse(
+                code::bad_value,
+                "Ciphertext (binData subtype 6) at " + quote(element.key()) +
+                    ", which is not an encrypted field of this namespace, is refused. A namespace with "
+                    "`explicit_encryption: allow` accepts it from roles that reveal everything.");
+        plan.carries_foreign_ciphertext = true;
+    }
+    return true;
+}
+
+void Request::set_shape(ReplyShape::Kind kind, const config::SchemaNode* node) {
+    plan.shape.kind = kind;
+    plan.shape.protected_namespace = plan.protected_namespace;
+    if (node != nullptr)
+        plan.shape.tree = std::shared_ptr<const config::SchemaNode>(plan.protected_namespace->schema, node);
+}
+
+bson::Bytes first_document(bson::Bytes documents) {
+    BOOST_ASSERT(documents.size() >= 5);
+    const std::size_t bytes = boost::endian::load_little_u32(documents.data());
+    BOOST_ASSERT(bytes >= 5 && bytes <= documents.size());
+    return documents.first(bytes);
+}
+
+bool walk_fields(Request& request, bson::DocumentView document, std::span<const FieldRow> rows,
+                 std::string_view owner, bool is_command) {
+    std::uint64_t seen = 0;
+    std::uint64_t seen_generic = 0;
+    BOOST_ASSERT(rows.size() <= 64);
+    bool own_name = is_command;
+    for (const bson::Element& element : document) {
+        if (own_name) {
+            own_name = false;
+            continue;
+        }
+        const std::string_view key = element.key();
+        const auto row =
+            std::find_if(rows.begin(), rows.end(), [&](const FieldRow& r) { return r.name == key; });
+        std::uint64_t* mask = &seen;
+        auto index = static_cast<std::size_t>(row - rows.begin());
+        if (row == rows.end()) {
+            const auto generic = std::find(generic_fields.begin(), generic_fields.end(), key);
+            if (!is_command || generic == generic_fields.end())
+                return request.refuse(
+                    code::unknown_field,
+                    "BSON field " + quote(std::string(owner) + "." + std::string(key)) +
+                        " is an unknown field. fieldgate refuses fields that it does not know "
+                        "where they could reach an encrypted namespace.");
+            mask = &seen_generic;
+            index = static_cast<std::size_t>(generic - generic_fields.begin());
+        }
+        const std::uint64_t bit = std::uint64_t{1} << index;
+        if ((*mask & bit) != 0)
+            return request.refuse(
+                code::failed_to_parse,
+                "BSON field " + quote(std::string(owner) + "." + std::string(key)) + " is a duplicate field");
+        *mask |= bit;
+        if (row != rows.end() && row->check != nullptr && !row->check(request, element)) return false;
+    }
+    return true;
+}
+
+}  // namespace fieldgate::analysis

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/schema.hpp"
+#include "proxy/analysis/analysis.hpp"
+#include "proxy/bson/view.hpp"
+
+// What the walkers of this folder share while they look at one command. Internal to analysis/.
+//
+// A walker returns false after it refused; its caller returns false at once. Nothing else is an error here.
+namespace fieldgate::analysis {
+
+struct Command;
+
+// What one query-and-write statement gathers while its fields are looked at: an update or delete statement,
+// or the whole command for those that have one statement.
+struct Statement {
+    bool collation = false;  // other than the simple one
+    bool upsert = false;
+    bool removes = false;
+    std::vector<std::uint16_t> matched;  // protected fields that the query decides by
+
+    void clear() {
+        collation = upsert = removes = false;
+        matched.clear();
+    }
+};
+
+// What a dotted path is to a schema. `below`: it goes through a protected field, or reaches one only by
+// reading a number as an array position; nothing can be done there on ciphertext.
+struct Resolution {
+    enum class Kind : std::uint8_t { plain, parent, field, below } kind = Kind::plain;
+    const config::SchemaNode* node = nullptr;
+    bool is_plain() const { return kind == Kind::plain; }
+};
+Resolution resolve(const config::Schema& schema, std::string_view path);
+
+// A client's name inside an error text: quoted, shortened, and valid UTF-8 whatever the client sent.
+std::string quote(std::string_view name);
+
+class Request {
+ public:
+    Request(const wire::OpMsg& op_msg, const Context& ctx, Plan& plan_out, Refusal& refusal_out,
+            std::vector<NamespaceName>& needed_out);
+
+    const wire::OpMsg& message;
+    const Context& context;
+    Plan& plan;
+    Refusal& refusal;
+    std::vector<NamespaceName>& needed;
+    const Command* command = nullptr;
+    bson::DocumentView document;  // of the command: the message's body, or what stands inside an explain
+    // The schema in force where the walker stands; of nothing after a stage that made other documents.
+    const config::Schema* schema = nullptr;
+    Statement statement;
+
+    [[nodiscard]] bool refuse(std::int32_t code, std::string errmsg);
+    // Deep check of bytes of the message; refuses what is not BSON or nests too deep.
+    [[nodiscard]] bool check(bson::Bytes bytes, bson::DocumentView& out, bson::Facts* facts = nullptr);
+    [[nodiscard]] bool check_top_level(bson::Bytes bytes, bson::DocumentView& out);
+
+    const config::EncryptedField& field(std::uint16_t index) const { return schema->fields()[index]; }
+    FieldUse& use(std::uint16_t index) { return plan.uses[index]; }
+    void mark_matched(std::uint16_t index);
+    // Every protected field at or below the node may disappear.
+    void mark_erased(const config::SchemaNode& node);
+    void add_edit(const bson::Element& element, std::uint16_t field_index, Edit::Kind kind);
+
+    // After a document of a protected namespace was walked: ciphertext anywhere but where the walk left a
+    // verify_ciphertext edit is refused, or noted where the namespace allows it. `edits_before` is the number
+    // of edits before that walk.
+    [[nodiscard]] bool admit_foreign_ciphertext(bson::DocumentView walked, std::size_t edits_before);
+
+    // The reply's shape for the protected namespace of the plan.
+    void set_shape(ReplyShape::Kind kind, const config::SchemaNode* node);
+
+ private:
+    bool scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified);
+    const std::uint8_t* message_start_;
+};
+
+// The first of the documents of a sequence, whose lengths the wire codec has checked.
+bson::Bytes first_document(bson::Bytes documents);
+
+// A field of a command or statement, and what is done with its value on a protected namespace.
+struct FieldRow {
+    std::string_view name;
+    bool (*check)(Request&, const bson::Element&) = nullptr;  // null: passes as it is
+};
+
+// Every field of `document` must be in `rows` (or be one that every command may have, if `generic`), once;
+// each is checked in the order of the document. The command's own name, first in the document, is not looked
+// at.
+[[nodiscard]] bool walk_fields(Request& request, bson::DocumentView document, std::span<const FieldRow> rows,
+                               std::string_view owner, bool is_command);
+
+}  // namespace fieldgate::analysis

@@ -1,0 +1,169 @@
+#include "proxy/analysis/updates.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "proxy/analysis/match.hpp"
+#include "proxy/analysis/values.hpp"
+
+namespace fieldgate::analysis {
+namespace {
+
+constexpr std::array operators{
+    UpdateOperator{"$set", UpdateRule::set, "$set cannot reach below an encrypted field"},
+    UpdateOperator{"$setOnInsert", UpdateRule::set_on_insert,
+                   "$setOnInsert cannot reach below an encrypted field"},
+    UpdateOperator{"$unset", UpdateRule::unset, "$unset cannot reach below an encrypted field"},
+    UpdateOperator{"$rename", UpdateRule::rename,
+                   "$rename between two encrypted fields must have the same metadata or both be unencrypted"},
+    UpdateOperator{"$inc", UpdateRule::plain_only, "$inc and $mul not allowed on encrypted values"},
+    UpdateOperator{"$mul", UpdateRule::plain_only, "$inc and $mul not allowed on encrypted values"},
+    UpdateOperator{"$min", UpdateRule::plain_only, "$max and $min not allowed on encrypted values"},
+    UpdateOperator{"$max", UpdateRule::plain_only, "$max and $min not allowed on encrypted values"},
+    UpdateOperator{"$currentDate", UpdateRule::plain_only, "$currentDate not allowed on encrypted values"},
+    UpdateOperator{"$addToSet", UpdateRule::plain_only, "$addToSet not allowed on encrypted values"},
+    UpdateOperator{"$pop", UpdateRule::plain_only, "$pop not allowed on encrypted values"},
+    UpdateOperator{"$pull", UpdateRule::plain_only, "$pull not allowed on encrypted values"},
+    UpdateOperator{"$pullAll", UpdateRule::plain_only, "$pullAll not allowed on encrypted values"},
+    UpdateOperator{"$push", UpdateRule::plain_only, "$push not allowed on encrypted values"},
+    UpdateOperator{"$bit", UpdateRule::plain_only, "$bit not allowed on encrypted values"},
+};
+
+bool refuse_path(Request& request, std::string_view phrase, std::string_view path) {
+    return request.refuse(code::operation_not_on_encrypted, std::string(phrase) + ": " + quote(path));
+}
+
+// A path through array elements chosen at run time (`$`, `$[]`, `$[name]`) may end anywhere that the path
+// without them names. Protected fields never stand in arrays, so it may touch plain paths only.
+bool admit_positional(Request& request, std::string_view path) {
+    std::string without;
+    bool by_filter = false;
+    for (std::size_t start = 0; start <= path.size();) {
+        const std::size_t dot = std::min(path.find('.', start), path.size());
+        const std::string_view component = path.substr(start, dot - start);
+        start = dot + 1;
+        if (component.starts_with("$[")) by_filter = true;
+        if (component == "$" || component.starts_with("$[")) continue;
+        if (!without.empty()) without += '.';
+        without += component;
+    }
+    if (resolve(*request.schema, without).is_plain()) return true;
+    return refuse_path(request,
+                       by_filter ? "Array update operations not allowed on encrypted values"
+                                 : "Cannot encrypt fields below '$' positional update operator",
+                       path);
+}
+
+bool is_positional(std::string_view path) {
+    return path.starts_with('$') || path.find(".$") != std::string_view::npos;
+}
+
+bool set_path(Request& request, const UpdateOperator& op, const bson::Element& element) {
+    const Resolution at = resolve(*request.schema, element.key());
+    const Stored stored = op.rule == UpdateRule::set ? Stored::overwrite : Stored::insert;
+    switch (at.kind) {
+        case Resolution::Kind::plain:
+            return true;
+        case Resolution::Kind::field:
+            return store_value(request, element, at.node->field);
+        case Resolution::Kind::parent:
+            return store_parent(request, element, *at.node, element.key(), stored);
+        case Resolution::Kind::below:
+            break;
+    }
+    return refuse_path(request, op.phrase, element.key());
+}
+
+bool rename_path(Request& request, const UpdateOperator& op, const bson::Element& element) {
+    if (!element.is_string())
+        return request.refuse(code::bad_value, "The 'to' field for $rename must be a string");
+    const std::string_view target = element.string();
+    if (is_positional(target) || target.find('\0') != std::string_view::npos)
+        return request.refuse(code::bad_value, "The 'to' field for $rename must be a plain path");
+    if (resolve(*request.schema, element.key()).is_plain() && resolve(*request.schema, target).is_plain())
+        return true;
+    return refuse_path(request, op.phrase, element.key());
+}
+
+bool walk_operator_path(Request& request, const UpdateOperator& op, const bson::Element& element) {
+    const std::string_view path = element.key();
+    if (is_positional(path)) {
+        if (!admit_positional(request, path)) return false;
+        return op.rule != UpdateRule::rename
+                   ? true
+                   : request.refuse(code::bad_value, "$rename cannot name array elements");
+    }
+    switch (op.rule) {
+        case UpdateRule::set:
+        case UpdateRule::set_on_insert:
+            return set_path(request, op, element);
+        case UpdateRule::rename:
+            return rename_path(request, op, element);
+        case UpdateRule::unset: {
+            const Resolution at = resolve(*request.schema, path);
+            if (at.kind == Resolution::Kind::below) return refuse_path(request, op.phrase, path);
+            if (!at.is_plain()) request.mark_erased(*at.node);
+            return true;
+        }
+        case UpdateRule::plain_only:
+            break;
+    }
+    if (!resolve(*request.schema, path).is_plain()) return refuse_path(request, op.phrase, path);
+    // $pull takes conditions.
+    return walk_plain_condition(request, element);
+}
+
+bool walk_update_operators(Request& request, bson::DocumentView update) {
+    for (const bson::Element& element : update) {
+        const UpdateOperator* op = find_update_operator(element.key());
+        if (op == nullptr)
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "Unknown modifier, or one that fieldgate does not know: " + quote(element.key()));
+        if (!element.is_document())
+            return request.refuse(code::failed_to_parse, "Modifiers operate on fields: " +
+                                                             quote(element.key()) + " needs an object");
+        for (const bson::Element& path : element.document())
+            if (!walk_operator_path(request, *op, path)) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::span<const UpdateOperator> update_operators() {
+    return operators;
+}
+
+const UpdateOperator* find_update_operator(std::string_view name) {
+    const auto* row = std::find_if(operators.begin(), operators.end(),
+                                   [&](const UpdateOperator& r) { return r.name == name; });
+    return row == operators.end() ? nullptr : row;
+}
+
+bool walk_update(Request& request, const bson::Element& update) {
+    if (update.is_array())
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "A pipeline-style update uses aggregation expression syntax, which is not allowed on a "
+            "namespace with encrypted fields");
+    if (!update.is_document()) return request.refuse(code::type_mismatch, "An update must be an object");
+    const bson::DocumentView document = update.document();
+    if (!document.empty() && (*document.begin()).key().starts_with('$'))
+        return walk_update_operators(request, document);
+    for (const bson::Element& element : document)
+        if (element.key().starts_with('$'))
+            return request.refuse(
+                code::failed_to_parse,
+                "A replacement document cannot contain the operator " + quote(element.key()));
+    request.plan.replaces_whole_documents = true;
+    return store_document(request, document, request.schema->root(), "", Stored::insert);
+}
+
+bool walk_array_filters(Request& request, const bson::Element& array_filters) {
+    if (!array_filters.is_array())
+        return request.refuse(code::type_mismatch, "arrayFilters must be an array");
+    return walk_plain_condition(request, array_filters);
+}
+
+}  // namespace fieldgate::analysis

@@ -1,0 +1,136 @@
+#include "proxy/cluster/namespaces.hpp"
+
+#include <boost/assert.hpp>
+
+#include "proxy/bson/builder.hpp"
+#include "proxy/cluster/mongoc.hpp"
+#include "proxy/cluster/uri.hpp"
+
+namespace fieldgate::cluster {
+namespace {
+constexpr std::int32_t socket_timeout_ms = 10000;
+}
+
+struct NamespaceResolver::Connection {
+    ClientPtr client;
+};
+
+NamespaceResolver::NamespaceResolver(NamespaceOptions options)
+    : options_(std::move(options)), connection_(std::make_unique<Connection>()) {
+    const UriPtr uri = parse_uri(options_.uri);
+    set_default_ms(*uri, MONGOC_URI_SOCKETTIMEOUTMS, socket_timeout_ms);
+    set_default_ms(*uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
+                   static_cast<std::int32_t>(options_.selection_timeout.count()));
+    if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_SERVERSELECTIONTRYONCE)) {
+        mongoc_uri_set_option_as_bool(uri.get(), MONGOC_URI_SERVERSELECTIONTRYONCE, false);
+    }
+    if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_DIRECTCONNECTION)) {
+        mongoc_uri_set_option_as_bool(uri.get(), MONGOC_URI_DIRECTCONNECTION, false);
+    }
+    const ReadPrefsPtr primary(mongoc_read_prefs_new(MONGOC_READ_PRIMARY));
+    mongoc_uri_set_read_prefs_t(uri.get(), primary.get());
+    connection_->client = make_client(*uri);
+}
+
+NamespaceResolver::~NamespaceResolver() {
+    stop();
+}
+
+void NamespaceResolver::stop() {
+    worker_.stop();
+}
+
+void NamespaceResolver::resolve(std::vector<analysis::NamespaceName> names, Done done) {
+    const auto asked = std::make_shared<Asked>();
+    asked->done = std::move(done);
+    if (names.empty()) {
+        worker_.post([asked] { asked->done({}); });
+        return;
+    }
+    const std::set<analysis::NamespaceName> distinct(names.begin(), names.end());
+    const std::lock_guard lock(mutex_);
+    asked->missing = distinct.size();
+    for (const analysis::NamespaceName& name : distinct) {
+        auto& waiters = waiting_[name];
+        if (waiters.empty()) queued_.insert(name);
+        waiters.push_back(asked);
+    }
+    if (!queued_.empty()) {
+        worker_.post([this] { ask_queued(); });
+    }
+}
+
+void NamespaceResolver::ask_queued() {
+    std::map<std::string, Database> databases;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const analysis::NamespaceName& name : queued_) databases[name.database][name.collection];
+        queued_.clear();
+    }
+    for (auto& [database, collections] : databases) {
+        ask(database, collections);
+        std::vector<std::shared_ptr<Asked>> complete;
+        {
+            const std::lock_guard lock(mutex_);
+            for (auto& [collection, facts] : collections) {
+                const analysis::NamespaceName name{database, collection};
+                for (const auto& asked : waiting_.extract(name).mapped()) {
+                    asked->answers.emplace_back(name, facts);
+                    if (--asked->missing == 0) complete.push_back(asked);
+                }
+            }
+        }
+        for (const auto& asked : complete) asked->done(std::move(asked->answers));
+    }
+}
+
+void NamespaceResolver::ask(const std::string& database, Database& collections) {
+    bson::Buffer options;
+    bson::Builder builder(options);
+    builder.open_document("filter").open_document("name").open_array("$in");
+    std::size_t index = 0;
+    for (const auto& [collection, facts] : collections)
+        builder.append_string(std::to_string(index++), collection);
+    builder.close().close().close().finish();
+    bson_t view;
+    const bool sound = bson_init_static(&view, options.data(), options.size());
+    BOOST_ASSERT(sound);
+    static_cast<void>(sound);
+
+    const DatabasePtr handle(mongoc_client_get_database(connection_->client.get(), database.c_str()));
+    const CursorPtr cursor(mongoc_database_find_collections_with_opts(handle.get(), &view));
+    Database answers;
+    const bson_t* entry = nullptr;
+    while (mongoc_cursor_next(cursor.get(), &entry)) {
+        const auto document = bson::DocumentView::check({bson_get_data(entry), entry->len}, bson::Limits{});
+        const auto name = document ? document->find("name") : std::nullopt;
+        if (!name || !name->is_string()) {
+            if (options_.log) options_.log(Severity::warning, "listCollections returned nonsense", database);
+            return;  // every answer stays nullopt: what cannot be read could be the view that was asked for
+        }
+        Facts& answer = answers[std::string(name->string())];
+        if (auto facts = options_.facts_of(database, *document)) {
+            answer = std::move(*facts);
+        } else if (options_.log) {
+            options_.log(Severity::warning,
+                         "a collection's description is not understood: " + facts.error().message(),
+                         database);
+        }
+    }
+    bson_error_t error{};
+    if (mongoc_cursor_error(cursor.get(), &error)) {
+        if (options_.log) {
+            options_.log(Severity::warning,
+                         "listCollections failed: " + without_secrets(error.message, options_.uri) +
+                             (has_credentials(options_.uri) ? "" : " (upstream.uri names no user)"),
+                         database);
+        }
+        return;  // every answer stays nullopt
+    }
+    for (auto& [collection, facts] : collections) {
+        const auto answer = answers.find(collection);
+        facts = answer == answers.end() ? analysis::NamespaceFacts{} : answer->second;
+    }
+}
+
+}  // namespace fieldgate::cluster

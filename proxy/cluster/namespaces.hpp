@@ -1,0 +1,75 @@
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "proxy/analysis/analysis.hpp"
+#include "proxy/bson/view.hpp"
+#include "proxy/cluster/library.hpp"
+#include "proxy/keys/worker.hpp"
+
+namespace fieldgate::cluster {
+
+struct NamespaceOptions {
+    std::string uri;
+    // analysis::facts_of. Injected: what an entry of listCollections means is not this folder's business.
+    std::function<boost::system::result<analysis::NamespaceFacts>(std::string_view database,
+                                                                  bson::DocumentView)>
+        facts_of;
+    std::chrono::milliseconds selection_timeout{8000};
+    // For the log, from the resolver's thread.
+    std::function<void(Severity, std::string_view message, std::string_view database)> log;
+};
+
+// Asks the server what a namespace is (listCollections on the primary), on a thread and a connection of its
+// own. What is asked while a question is under way goes together into the next; nobody asks twice for one
+// name at a time.
+class NamespaceResolver {
+ public:
+    // std::runtime_error if the connection string cannot be used.
+    explicit NamespaceResolver(NamespaceOptions options);
+    ~NamespaceResolver();
+    NamespaceResolver(const NamespaceResolver&) = delete;
+    NamespaceResolver& operator=(const NamespaceResolver&) = delete;
+
+    // nullopt: the server could not be asked, or its answer could not be understood. A namespace that does
+    // not exist has the facts of an ordinary collection.
+    using Answers = std::vector<std::pair<analysis::NamespaceName, std::optional<analysis::NamespaceFacts>>>;
+    using Done = std::function<void(Answers)>;
+    // Any thread; `done` is called once on the resolver's thread, and never after stop().
+    void resolve(std::vector<analysis::NamespaceName> names, Done done);
+    void stop();
+
+ private:
+    struct Asked {
+        Answers answers;
+        std::size_t missing = 0;
+        Done done;
+    };
+    using Facts = std::optional<analysis::NamespaceFacts>;
+    using Database = std::map<std::string, Facts>;  // by collection
+
+    void ask_queued();
+    void ask(const std::string& database, Database& collections);
+
+    struct Connection;
+    NamespaceOptions options_;
+    std::unique_ptr<Connection> connection_;
+    std::mutex mutex_;
+    // Who waits for which name; names that are queued or under way.
+    std::map<analysis::NamespaceName, std::vector<std::shared_ptr<Asked>>> waiting_;
+    std::set<analysis::NamespaceName> queued_;
+    keys::Worker worker_{"namespaces"};
+};
+
+}  // namespace fieldgate::cluster

@@ -1,0 +1,272 @@
+#include "proxy/session/seal.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/assert.hpp>
+#include <boost/endian/conversion.hpp>
+#include <string>
+#include <utility>
+
+#include "crypto/ciphertext.hpp"
+#include "proxy/session/field_keys.hpp"
+#include "proxy/wire/message_editor.hpp"
+
+namespace fieldgate::session {
+namespace {
+
+using analysis::Edit;
+using bson::Element;
+
+constexpr std::uint8_t encrypted_subtype = 6;
+constexpr std::size_t binary_header_bytes = 5;  // int32 length, subtype
+
+// The server's BSONObjMaxInternalSize: 16 MiB for the user and 16 KiB for what a command adds.
+constexpr std::size_t document_bytes_max = 16u * 1024 * 1024 + 16 * 1024;
+
+constexpr std::size_t sealed_value_bytes(std::size_t plaintext_bytes) {
+    return binary_header_bytes + crypto::blob_bytes(plaintext_bytes);
+}
+// What one value can grow by at most and at least: padding adds 1 to 16 bytes.
+constexpr std::size_t growth_bytes_max = sealed_value_bytes(0);
+constexpr std::size_t growth_bytes_min = growth_bytes_max - 15;
+static_assert(sealed_value_bytes(16) - 16 == growth_bytes_max &&
+              sealed_value_bytes(15) - 15 == growth_bytes_min);
+
+// The documents of a message from front to back, to know how large each of them becomes.
+class Documents {
+ public:
+    Documents(const wire::OpMsg& message, wire::Bytes frame) : frame_(frame) {
+        sections_[count_++] = {message.body_offset, message.body_offset + message.body.bytes().size()};
+        for (const wire::Sequence& sequence : message.sequences()) {
+            const auto first = static_cast<std::size_t>(sequence.documents.data() - frame.data());
+            sections_[count_++] = {first, first + sequence.documents.size()};
+        }
+        std::sort(sections_.begin(), sections_.begin() + static_cast<std::ptrdiff_t>(count_));
+        begin_ = end_ = sections_[0].first;
+    }
+
+    // On to the document that holds this offset; offsets rise. True if it is another one than before.
+    bool advance_to(std::size_t offset) {
+        if (offset < end_) return false;
+        while (offset >= sections_[at_].second) {
+            ++at_;
+            BOOST_ASSERT_MSG(at_ < count_, "an edit behind every document");
+            end_ = sections_[at_].first;
+        }
+        BOOST_ASSERT(offset >= end_);
+        do {
+            begin_ = end_;
+            end_ += boost::endian::load_little_u32(frame_.data() + begin_);
+        } while (offset >= end_);
+        return true;
+    }
+    std::size_t size_bytes() const { return end_ - begin_; }
+
+ private:
+    wire::Bytes frame_;
+    std::array<std::pair<std::size_t, std::size_t>, 3> sections_{};
+    std::size_t count_ = 0;
+    std::size_t at_ = 0;
+    std::size_t begin_ = 0;
+    std::size_t end_ = 0;
+};
+
+}  // namespace
+
+struct Sealer::State {
+    State(const wire::OpMsg& message, wire::Bytes frame_bytes, const analysis::Plan& sealed_plan,
+          std::size_t message_bytes_max)
+        : frame(frame_bytes),
+          plan(sealed_plan),
+          output_bytes_max(message_bytes_max),
+          keys(*sealed_plan.protected_namespace->schema, sealed_plan.database),
+          editor(
+              message, frame_bytes,
+              {message_bytes_max, std::min(sealed_plan.edits.size() * growth_bytes_max, message_bytes_max)}),
+          documents(message, frame_bytes) {}
+
+    const config::EncryptedField& definition(const Edit& edit) const {
+        return plan.protected_namespace->schema->fields()[edit.field];
+    }
+    bool refuse(std::int32_t code, std::string_view code_name, std::string errmsg) {
+        refusal = {code, code_name, std::move(errmsg)};
+        return false;
+    }
+    bool too_large(std::string_view what) {
+        return refuse(
+            analysis::code::bson_object_too_large, "BSONObjectTooLarge",
+            std::string(what) +
+                " after encryption, which makes every value up to 87 bytes longer: send fewer documents at "
+                "once, or smaller ones");
+    }
+
+    bool start();
+    Work find_keys(keys::KeyRequest& needed);
+    Work apply(const SliceBudget& budget, keys::KeyRequest& needed);
+    bool seal(const Edit& edit, const Element& element, crypto::FieldCipher& cipher);
+    bool verify(const Edit& edit, const Element& element, crypto::FieldCipher& cipher);
+
+    const wire::Bytes frame;
+    const analysis::Plan& plan;
+    const std::size_t output_bytes_max;
+    FieldKeys keys;
+    wire::MessageEditor editor;
+    Documents documents;
+    std::vector<std::uint16_t> used_fields;  // of the edits, each once
+    std::size_t next_edit = 0;
+    std::size_t document_growth_bytes = 0;
+    bool started = false;
+    wire::Buffer result;
+    bool finished = false;
+    analysis::Refusal refusal;
+};
+
+// One pass over the edits. A batch that cannot fit is refused before its first value is sealed.
+bool Sealer::State::start() {
+    started = true;
+    std::vector<bool> used(plan.protected_namespace->schema->fields().size());
+    std::size_t sealed_count = 0;
+    for (const Edit& edit : plan.edits) {
+        BOOST_ASSERT(edit.field < used.size());
+        used[edit.field] = true;
+        if (edit.kind == Edit::Kind::encrypt) ++sealed_count;
+    }
+    for (std::size_t field = 0; field < used.size(); ++field) {
+        if (used[field]) used_fields.push_back(static_cast<std::uint16_t>(field));
+    }
+    if (frame.size() + sealed_count * growth_bytes_min > output_bytes_max) {
+        return too_large("the message would exceed " + std::to_string(output_bytes_max) + " bytes");
+    }
+    return true;
+}
+
+// Every key that the message needs, before any of it is used: what is missing is then asked for in one go.
+Work Sealer::State::find_keys(keys::KeyRequest& needed) {
+    for (const std::uint16_t field : used_fields) {
+        const FieldKeys::Found found = keys.find(field);
+        if (found.error != nullptr) {
+            refuse(found.error->code, analysis::code_name(found.error->code), found.error->errmsg);
+            return Work::refused;
+        }
+        if (found.cipher == nullptr) keys.collect(field, needed);
+    }
+    return needed.empty() ? Work::more : Work::need_keys;
+}
+
+Work Sealer::State::apply(const SliceBudget& budget, keys::KeyRequest& needed) {
+    if (const Work work = find_keys(needed); work != Work::more) return work;
+    const std::size_t slice_end = editor.position() + std::max<std::size_t>(budget.bytes, 1);
+    std::size_t values = 0;
+    for (; next_edit < plan.edits.size(); ++next_edit) {
+        const Edit& edit = plan.edits[next_edit];
+        if (values != 0 && (values >= budget.values || editor.position() >= slice_end)) return Work::more;
+        if (edit.offset > slice_end) {
+            if (editor.copy_until(slice_end)) break;
+            return Work::more;
+        }
+        const auto element = editor.advance_to(edit.offset);
+        if (!element) break;
+        if (documents.advance_to(edit.offset)) document_growth_bytes = 0;
+        crypto::FieldCipher& cipher = *keys.find(edit.field).cipher;
+        const bool good =
+            edit.kind == Edit::Kind::encrypt ? seal(edit, *element, cipher) : verify(edit, *element, cipher);
+        if (!good) return Work::refused;
+        ++values;
+    }
+    // Only when the editor had no room does the loop end before its edits do.
+    if (next_edit == plan.edits.size()) {
+        if (frame.size() > slice_end && !editor.copy_until(slice_end)) return Work::more;
+        if (auto message = editor.finish()) {
+            result = std::move(*message);
+            finished = true;
+            return Work::done;
+        }
+    }
+    too_large("the message would exceed " + std::to_string(output_bytes_max) + " bytes");
+    return Work::refused;
+}
+
+bool Sealer::State::seal(const Edit& edit, const Element& element, crypto::FieldCipher& cipher) {
+    const config::EncryptedField& field = definition(edit);
+    const auto type = static_cast<std::uint8_t>(element.type());
+    const bool is_ciphertext =
+        element.type() == bson::Type::binary && element.binary().subtype == encrypted_subtype;
+    if (!field.allows(type) || is_ciphertext) {
+        return refuse(analysis::code::field_cannot_be_encrypted, "Location31041",
+                      "field '" + field.path + "': cannot encrypt element of type: " +
+                          std::string(is_ciphertext ? "encrypted binary data" : bson::alias(element.type())));
+    }
+    const bson::Bytes plaintext = element.value();
+    const std::size_t value_bytes = sealed_value_bytes(plaintext.size());
+    document_growth_bytes += value_bytes - plaintext.size();
+    if (documents.size_bytes() + document_growth_bytes > document_bytes_max) {
+        return too_large("a document would exceed 16 MiB");
+    }
+    const auto room = editor.replace_value(bson::Type::binary, value_bytes);
+    if (!room) return too_large("the message would exceed " + std::to_string(output_bytes_max) + " bytes");
+    boost::endian::store_little_u32(room->data(),
+                                    static_cast<std::uint32_t>(value_bytes - binary_header_bytes));
+    (*room)[4] = encrypted_subtype;
+    const auto ec = cipher.seal(static_cast<crypto::Algorithm>(field.algorithm), *keys.id(edit.field), type,
+                                plaintext, room->subspan(binary_header_bytes));
+    if (ec) {
+        return refuse(analysis::code::key_not_available, "OperationFailed",
+                      "field '" + field.path + "' cannot be encrypted: " + ec.message());
+    }
+    return true;
+}
+
+// Ciphertext that the client made itself stays as it is if the field's readers will be able to open it.
+bool Sealer::State::verify(const Edit& edit, const Element& element, crypto::FieldCipher& cipher) {
+    const config::EncryptedField& field = definition(edit);
+    const auto unfit = [&](std::string_view why) {
+        return refuse(
+            analysis::code::field_cannot_be_encrypted, "Location31041",
+            "the already encrypted value does not fit field '" + field.path + "': " + std::string(why));
+    };
+    if (element.type() != bson::Type::binary || element.binary().subtype != encrypted_subtype) {
+        return unfit("it is no binary of subtype 6");
+    }
+    const auto blob = crypto::CiphertextView::parse(element.binary().data);
+    if (!blob) return unfit("it is no ciphertext");
+    if (static_cast<std::uint8_t>(blob->algorithm) != static_cast<std::uint8_t>(field.algorithm)) {
+        return unfit("the schema names another algorithm");
+    }
+    if (blob->key_id != *keys.id(edit.field)) return unfit("the schema names another key");
+    if (!field.allows(blob->bson_type)) {
+        return unfit("the schema does not allow the type " +
+                     std::string(bson::alias(static_cast<bson::Type>(blob->bson_type))));
+    }
+    if (cipher.verify(element.binary().data)) return unfit("it does not authenticate under its key");
+    return true;
+}
+
+Sealer::Sealer(const wire::OpMsg& message, wire::Bytes frame, const analysis::Plan& plan,
+               const config::Config&, std::size_t message_bytes_max) {
+    BOOST_ASSERT_MSG(plan.protected_namespace != nullptr,
+                     "a plan without a protected namespace has no edits");
+    state_ = std::make_unique<State>(message, frame, plan, message_bytes_max);
+}
+
+Sealer::~Sealer() = default;
+
+Work Sealer::step(keys::KeyRing& ring, keys::Clock::time_point now, const SliceBudget& budget) {
+    State& state = *state_;
+    BOOST_ASSERT_MSG(state.refusal.code == 0, "step after a refusal");
+    needed_ = {};
+    if (state.finished) return Work::done;
+    Work work = Work::refused;
+    if (state.started || state.start()) {
+        state.keys.begin(ring, now);
+        work = state.apply(budget, needed_);
+    }
+    if (work == Work::refused) refusal_ = state.refusal;
+    return work;
+}
+
+wire::Buffer Sealer::take() {
+    BOOST_ASSERT_MSG(state_->finished, "take() before done");
+    return std::move(state_->result);
+}
+
+}  // namespace fieldgate::session

@@ -3,7 +3,6 @@
 //     fieldgate      FieldCipher with its contexts prepared
 //     libmongocrypt  explicit encryption and decryption from C, the data key in its cache
 //     openssl        the same bytes through EVP, every context prepared, nothing checked
-//     floor
 //
 // Repetitions are interleaved, because the machine's speed drifts; the ratios at the end are of medians. Run
 // the release build on an idle machine.

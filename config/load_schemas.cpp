@@ -126,7 +126,7 @@ void load_schemas(Section& root, Config& config) {
 
         Section entry(context, &child, path);
         if (!entry.is_present()) {
-            if (child.is_null())
+            if (child.is_null() && child.text.empty())
                 context.problems.add(child.where, path, "missing: { file: PATH } or { schema: { ... } }");
             continue;
         }

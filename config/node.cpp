@@ -21,7 +21,7 @@ bool is_float(std::string_view text) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc() && end == text.data() + text.size() &&
-           text.find_first_of("0123456789") != text.npos;
+           text.find_first_of("0123456789") != text.npos && text.find_first_of(".eE") != text.npos;
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ Node* Node::find(std::string_view name) {
 std::string_view kind_name(Node::Kind kind) {
     switch (kind) {
         case Node::Kind::null:
-            return "nothing";
+            return "null";
         case Node::Kind::boolean:
             return "true or false";
         case Node::Kind::int32:

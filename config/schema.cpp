@@ -67,13 +67,19 @@ bool EncryptedField::allows(std::uint8_t bson_type) const {
 }
 
 const SchemaNode* SchemaNode::child(std::string_view name) const {
-    for (const auto& [child_name, node] : children_)
-        if (child_name == name) return node.get();
-    return nullptr;
+    const auto at =
+        std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                         [&](std::uint16_t i, std::string_view n) { return children_[i].first < n; });
+    return at != by_name_.end() && children_[*at].first == name ? children_[*at].second.get() : nullptr;
 }
 
 SchemaNode& SchemaNode::add_child(std::string name) {
-    BOOST_ASSERT(child(name) == nullptr);
+    BOOST_ASSERT(children_.size() < no_field);
+    const auto at =
+        std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                         [&](std::uint16_t i, const std::string& n) { return children_[i].first < n; });
+    BOOST_ASSERT(at == by_name_.end() || children_[*at].first != name);
+    by_name_.insert(at, static_cast<std::uint16_t>(children_.size()));
     children_.emplace_back(std::move(name), std::make_unique<SchemaNode>());
     return *children_.back().second;
 }

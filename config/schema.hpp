@@ -57,6 +57,7 @@ class SchemaNode {
 
  private:
     std::vector<std::pair<std::string, std::unique_ptr<SchemaNode>>> children_;
+    std::vector<std::uint16_t> by_name_;  // positions in children_, sorted by name
 };
 
 // The protected fields of one namespace. Immutable once built, shared between threads.

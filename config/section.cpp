@@ -16,7 +16,8 @@ std::string duration_text(std::chrono::milliseconds duration) {
     const auto count = duration.count();
     if (count == 0) return "0s";
     std::string text;
-    if (count >= 60'000) text += std::to_string(count / 60'000) + "m";
+    if (count >= 3'600'000) text += std::to_string(count / 3'600'000) + "h";
+    if (count % 3'600'000 >= 60'000) text += std::to_string(count % 3'600'000 / 60'000) + "m";
     if (count % 60'000 >= 1000) text += std::to_string(count % 60'000 / 1000) + "s";
     if (count % 1000 != 0) text += std::to_string(count % 1000) + "ms";
     return text;
@@ -63,6 +64,7 @@ Section::Section(LoadContext& context, const Node* node, std::string path)
     if (!node->is_object()) {
         context_.problems.add(node->where, path_,
                               "must be a mapping, not " + std::string(kind_name(node->kind)));
+        is_malformed_ = true;
         return;
     }
     node_ = node;
@@ -75,7 +77,7 @@ const Node* Section::take(const std::string& key) {
 
 const Node* Section::require(const std::string& key, const std::string& hint) {
     const Node* node = take(key);
-    if (node == nullptr) context_.problems.add(where_, path(key), "missing: " + hint);
+    if (node == nullptr && !is_malformed_) context_.problems.add(where_, path(key), "missing: " + hint);
     return node;
 }
 

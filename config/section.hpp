@@ -86,6 +86,7 @@ class Section {
 
     LoadContext& context_;
     const Node* node_ = nullptr;
+    bool is_malformed_ = false;  // no mapping, which was said: nothing can be missing in it
     Where where_;
     std::string path_;
     std::vector<std::string> known_;

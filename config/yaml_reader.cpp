@@ -5,6 +5,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string_view>
 #include <unordered_map>
@@ -40,10 +41,10 @@ class TreeBuilder final : public YAML::EventHandler {
         Node node;
         node.where = where(mark);
         // The parser reports an explicit null and a missing value alike; only the text tells them apart.
-        if (written_at(mark, "null") || written_at(mark, "~")) node.text = "null";
-        // A missing value is reported where the next token stands: its key's line is the one to name.
-        else if (!frames_.empty() && frames_.back().has_key)
-            node.where = frames_.back().key_where;
+        if (written_at(mark, "null") || written_at(mark, "~"))
+            node.text = "null";
+        else
+            node.where.line -= blank_lines_before(mark);
         place(std::move(node));
     }
 
@@ -87,6 +88,16 @@ class TreeBuilder final : public YAML::EventHandler {
     bool written_at(const YAML::Mark& mark, std::string_view word) const {
         return mark.pos >= 0 && static_cast<std::size_t>(mark.pos) < text_.size() &&
                text_.substr(static_cast<std::size_t>(mark.pos)).starts_with(word);
+    }
+
+    // A missing value is reported where the next token stands, often lines below the key or dash it belongs
+    // to.
+    int blank_lines_before(const YAML::Mark& mark) const {
+        int lines = 0;
+        std::size_t at = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text_.size());
+        for (; at > 0 && std::string_view(" \t\r\n").find(text_[at - 1]) != std::string_view::npos; --at)
+            if (text_[at - 1] == '\n') ++lines;
+        return lines;
     }
 
     void check_tag(const YAML::Mark& mark, const std::string& tag) {
@@ -222,7 +233,9 @@ std::optional<TextFault> find_text_fault(std::string_view text) {
     return std::nullopt;
 }
 
-std::optional<Node> read_yaml(const std::string& text, ProblemList& problems) {
+std::optional<Node> read_yaml(const std::string& file_text, ProblemList& problems) {
+    // yaml-cpp skips a byte order mark without counting it, which would shift its positions against the text.
+    const std::string text = file_text.substr(file_text.starts_with("\xEF\xBB\xBF") ? 3 : 0);
     if (const auto fault = find_text_fault(text)) {
         problems.add({fault->line, {}}, "this text cannot be read: " + fault->what);
         return std::nullopt;

@@ -1,0 +1,483 @@
+#include "config/schema_builder.hpp"
+
+#include <gtest/gtest.h>
+
+#include "config/bson_types.hpp"
+#include "config/extended_json.hpp"
+#include "config/json_reader.hpp"
+
+namespace fieldgate::config {
+namespace {
+
+// Schemas are written with these short words, so that a row stays a line.
+std::string expand(std::string text) {
+    const std::pair<std::string_view, std::string_view> words[] = {
+        {"DET", R"("algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-Deterministic")"},
+        {"RND", R"("algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-Random")"},
+        {"KEY", R"("keyId": [{"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}])"},
+        {"OBJ", R"("bsonType": "object")"},
+    };
+    for (const auto& [word, meaning] : words)
+        for (std::size_t at = text.find(word); at != std::string::npos;
+             at = text.find(word, at + meaning.size()))
+            text.replace(at, word.size(), meaning);
+    return text;
+}
+
+BuiltSchema build(const std::string& text, SchemaOrigin origin = SchemaOrigin::local) {
+    std::vector<Problem> problems;
+    ProblemList list(problems, "s.json");
+    auto root = read_json(expand(text), list);
+    EXPECT_TRUE(root && problems.empty()) << text;
+    if (!root) return {};
+    decode_extended_json(*root, list);
+    EXPECT_TRUE(problems.empty()) << problems.front().text();
+    return build_schema(*root, origin);
+}
+
+// A schema whose field `f` has this `encrypt`.
+BuiltSchema build_field(const std::string& encrypt) {
+    return build(R"({OBJ, "properties": {"f": {"encrypt": )" + encrypt + "}}}");
+}
+
+std::string texts(const BuiltSchema& built) {
+    std::string all;
+    for (const SchemaProblem& problem : built.problems)
+        all += std::to_string(problem.where.line) + " " + problem.path + ": " + problem.what + "\n";
+    return all;
+}
+
+const KeyUuid counting_uuid{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+TEST(SchemaBuilder, builds_fields_in_the_order_of_the_schema) {
+    const BuiltSchema built = build(R"({OBJ, "title": "t", "description": "d", "properties": {
+        "z": {"encrypt": {DET, KEY, "bsonType": "int"}},
+        "plain": {"bsonType": "string", "title": "x"},
+        "empty": {},
+        "a": {OBJ, "properties": {"y": {"encrypt": {RND, KEY}}, "b": {"encrypt": {RND, KEY, "bsonType": ["int", "long"]}}}}
+    }})");
+    ASSERT_TRUE(built.schema) << texts(built);
+    const auto& fields = built.schema->fields();
+    ASSERT_EQ(fields.size(), 3u);
+    EXPECT_EQ(fields[0].path, "z");
+    EXPECT_EQ(fields[0].algorithm, Algorithm::deterministic);
+    EXPECT_EQ(std::get<KeyUuid>(fields[0].key), counting_uuid);
+    EXPECT_EQ(fields[0].bson_types, std::vector<std::uint8_t>{0x10});
+    EXPECT_EQ(fields[1].path, "a.y");
+    EXPECT_TRUE(fields[1].bson_types.empty());
+    EXPECT_EQ(fields[2].path, "a.b");
+    EXPECT_EQ(fields[2].bson_types, (std::vector<std::uint8_t>{0x10, 0x12}));
+    EXPECT_EQ(built.schema->match("a.y").node->field, 1);
+    EXPECT_EQ(built.schema->match("plain").node, nullptr);
+    EXPECT_TRUE(built.notes.empty());
+}
+
+TEST(SchemaBuilder, type_object_declares_a_parent_as_well) {
+    EXPECT_TRUE(build(R"({"type": "object", "properties": {"a": {"type": "object", "properties": {
+        "f": {"encrypt": {RND, KEY}}}}}})")
+                    .schema);
+    EXPECT_TRUE(build(R"({"bsonType": ["object"], "properties": {"f": {"encrypt": {RND, KEY}}}})").schema);
+}
+
+TEST(SchemaBuilder, inherits_each_option_from_the_nearest_metadata) {
+    const BuiltSchema built = build(R"({OBJ, "encryptMetadata": {RND, "keyAltName": "root"}, "properties": {
+        "a": {"encrypt": {}},
+        "b": {"encrypt": {"keyAltName": "own"}},
+        "c": {OBJ, "encryptMetadata": {"keyAltName": "near"}, "properties": {
+            "d": {"encrypt": {}},
+            "e": {OBJ, "encryptMetadata": {DET}, "properties": {"g": {"encrypt": {"bsonType": "string"}}}},
+            "h": {"encrypt": {KEY, DET, "bsonType": "long"}}}},
+        "i": {"encrypt": {DET, "bsonType": "date"}}
+    }})");
+    ASSERT_TRUE(built.schema) << texts(built);
+    const auto& fields = built.schema->fields();
+    struct Row {
+        const char* path;
+        Algorithm algorithm;
+        const char* key;  // null: the UUID
+    };
+    const Row rows[] = {
+        {"a", Algorithm::random, "root"},           {"b", Algorithm::random, "own"},
+        {"c.d", Algorithm::random, "near"},         {"c.e.g", Algorithm::deterministic, "near"},
+        {"c.h", Algorithm::deterministic, nullptr}, {"i", Algorithm::deterministic, "root"}};
+    ASSERT_EQ(fields.size(), std::size(rows));
+    for (std::size_t i = 0; i < std::size(rows); ++i) {
+        SCOPED_TRACE(rows[i].path);
+        EXPECT_EQ(fields[i].path, rows[i].path);
+        EXPECT_EQ(fields[i].algorithm, rows[i].algorithm);
+        if (rows[i].key != nullptr)
+            EXPECT_EQ(std::get<KeyAltName>(fields[i].key), KeyAltName{rows[i].key});
+        else
+            EXPECT_EQ(std::get<KeyUuid>(fields[i].key), counting_uuid);
+    }
+}
+
+TEST(SchemaBuilder, bson_type_is_not_inherited) {
+    const BuiltSchema built = build(R"({OBJ, "encryptMetadata": {DET, KEY}, "properties": {
+        "f": {"encrypt": {"bsonType": "int"}}, "g": {"encrypt": {}}}})");
+    ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+    EXPECT_EQ(built.problems[0].path, "properties.g.encrypt");
+    EXPECT_NE(built.problems[0].what.find("exactly one 'bsonType'"), std::string::npos);
+}
+
+TEST(SchemaBuilder, metadata_of_a_sibling_is_not_inherited) {
+    const BuiltSchema built = build(R"({OBJ, "properties": {
+        "a": {OBJ, "encryptMetadata": {RND, KEY}, "properties": {"f": {"encrypt": {}}}}, "g": {"encrypt": {}}}})");
+    EXPECT_EQ(built.problems.size(), 2u) << texts(built);
+}
+
+// Goal: the matrix of CSFLE specification, "Encryption and BSON types", through the whole builder.
+TEST(SchemaBuilder, accepts_exactly_the_types_that_the_algorithm_can_encrypt) {
+    for (unsigned value = 0; value <= 0xFF; ++value) {
+        const auto type = static_cast<std::uint8_t>(value);
+        const std::string alias(bson_type_alias(type));
+        if (alias == "unknown") continue;
+        SCOPED_TRACE(alias);
+        const BuiltSchema det = build_field(R"({DET, KEY, "bsonType": ")" + alias + "\"}");
+        const BuiltSchema random = build_field(R"({RND, KEY, "bsonType": ")" + alias + "\"}");
+        EXPECT_EQ(det.schema != nullptr, may_encrypt(Algorithm::deterministic, type)) << texts(det);
+        EXPECT_EQ(random.schema != nullptr, may_encrypt(Algorithm::random, type)) << texts(random);
+        if (!det.schema) {
+            ASSERT_EQ(det.problems.size(), 1u) << texts(det);
+            EXPECT_EQ(det.problems[0].what,
+                      (random.schema ? "Cannot use deterministic encryption for element of type: "
+                                     : "Cannot encrypt element of type: ") +
+                          alias);
+        }
+        if (!random.schema) {
+            ASSERT_EQ(random.problems.size(), 1u);
+            EXPECT_EQ(random.problems[0].what, "Cannot encrypt element of type: " + alias);
+        }
+    }
+}
+
+TEST(SchemaBuilder, refuses_wrong_encrypt_objects) {
+    struct Row {
+        const char* encrypt;
+        const char* fragment;
+    };
+    const Row rows[] = {
+        {"5", "'encrypt' must be an object, not a number"},
+        {"[]", "'encrypt' must be an object, not a list"},
+        {"null", "'encrypt' must be an object, not null"},
+        {R"({RND, KEY, "foo": 1})", "BSON field 'encrypt.foo' is an unknown field"},
+        {R"({RND, KEY, "keyid": 1})", "did you mean 'keyId'?"},
+        {R"({RND})", "'keyId' (or 'keyAltName') is missing"},
+        {R"({KEY})", "'algorithm' is missing"},
+        {R"({KEY, "algorithm": 5})", "'algorithm' must be a string, not a number"},
+        {R"({KEY, "algorithm": "AES"})", "unknown algorithm 'AES'"},
+        {R"({KEY, "algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-random"})", "unknown algorithm"},
+        {R"({RND, "keyId": []})", "exactly one UUID"},
+        {R"({RND, "keyId": [{"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}, {"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}]})",
+         "exactly one UUID"},
+        {R"({RND, "keyId": ["x"]})", "(51088)"},
+        {R"({RND, "keyId": [null]})", "(51088)"},
+        {R"({RND, "keyId": [{"$binary": {"base64": "AAECAwQFBgcICQoLDA0ODw==", "subType": "00"}}]})",
+         "(51084)"},
+        {R"({RND, "keyId": [{"$binary": {"base64": "AAECAwQFBgcICQoLDA0O", "subType": "04"}}]})", "(51084)"},
+        {R"({RND, "keyId": 5})", "(51085)"},
+        {R"({RND, "keyId": {"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}})", "(51085)"},
+        {R"({RND, "keyId": "/tenant"})", "JSON pointer as 'keyId' is not supported by this version"},
+        {R"({RND, "keyId": "tenant"})", "(51065)"},
+        {R"({RND, "keyAltName": ""})", "'keyAltName' must be a non-empty string"},
+        {R"({RND, "keyAltName": 5})", "'keyAltName' must be a non-empty string"},
+        {R"({RND, "keyAltName": ["a"]})", "'keyAltName' must be a non-empty string"},
+        {R"({RND, "keyAltName": "a\u0000b"})", "'keyAltName' must be a non-empty string"},
+        {R"({RND, KEY, "keyAltName": "a"})", "instead of 'keyId', not beside it"},
+        {R"({RND, "keyAltName": "a", KEY})", "instead of 'keyId', not beside it"},
+        {R"({RND, KEY, "bsonType": 2})", "TypeMismatch"},
+        {R"({RND, KEY, "bsonType": [2]})", "TypeMismatch"},
+        {R"({RND, KEY, "bsonType": {}})", "TypeMismatch"},
+        {R"({RND, KEY, "bsonType": "integer"})", "Unknown type name alias: 'integer'"},
+        {R"({RND, KEY, "bsonType": ["int", "nope"]})", "Unknown type name alias: 'nope'"},
+        {R"({RND, KEY, "bsonType": "number"})", "name int, long, double or decimal"},
+        {R"({RND, KEY, "bsonType": []})", "must not be an empty array"},
+        {R"({RND, KEY, "bsonType": ["int", "int"]})", "names 'int' twice"},
+        {R"({RND, KEY, "bsonType": ["int", "null"]})", "Cannot encrypt element of type: null"},
+        {R"({DET, KEY})", "exactly one 'bsonType'"},
+        {R"({DET, KEY, "bsonType": ["int", "long"]})", "exactly one 'bsonType'"},
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.encrypt);
+        const BuiltSchema built = build_field(row.encrypt);
+        EXPECT_FALSE(built.schema);
+        EXPECT_EQ(built.problems.size(), 1u) << texts(built);
+        if (built.problems.empty()) continue;
+        EXPECT_NE(built.problems[0].what.find(row.fragment), std::string::npos) << texts(built);
+        EXPECT_EQ(built.problems[0].path, "properties.f.encrypt");
+    }
+}
+
+TEST(SchemaBuilder, a_single_type_in_an_array_is_enough_for_the_deterministic_algorithm) {
+    EXPECT_TRUE(build_field(R"({DET, KEY, "bsonType": ["int"]})").schema);
+}
+
+TEST(SchemaBuilder, refuses_wrong_schemas) {
+    struct Row {
+        const char* schema;
+        const char* fragment;
+    };
+    const Row rows[] = {
+        {"5", "a schema must be an object, not a number"},
+        {"[]", "a schema must be an object"},
+        // encrypt stands alone
+        {R"({OBJ, "properties": {"f": {"bsonType": "int", "encrypt": {RND, KEY}}}})",
+         "'encrypt' cannot be used in conjunction with 'bsonType'"},
+        {R"({OBJ, "properties": {"f": {"encrypt": {RND, KEY}, "type": "string"}}})",
+         "'encrypt' cannot be used in conjunction with 'type'"},
+        {R"({OBJ, "properties": {"f": {"encrypt": {RND, KEY}, "encryptMetadata": {RND}}}})",
+         "'encrypt' cannot be used in conjunction with 'encryptMetadata'"},
+        {R"({OBJ, "properties": {"f": {"encrypt": {RND, KEY}, "properties": {}}}})",
+         "'encrypt' cannot be used in conjunction with 'properties'"},
+        {R"({OBJ, "properties": {"f": {"encrypt": {RND, KEY}, "title": "x"}}})",
+         "'encrypt' cannot be used in conjunction with 'title'"},
+        {R"({"encrypt": {RND, KEY}})", "a whole document cannot be encrypted"},
+        // encryptMetadata
+        {R"({OBJ, "encryptMetadata": {}})", "'encryptMetadata' must not be empty"},
+        {R"({OBJ, "encryptMetadata": 5})", "'encryptMetadata' must be an object"},
+        {R"({OBJ, "encryptMetadata": {RND, "bsonType": "int"}})",
+         "'bsonType' is not allowed in 'encryptMetadata'"},
+        {R"({OBJ, "encryptMetadata": {RND, "x": 1}})", "BSON field 'encryptMetadata.x' is an unknown field"},
+        {R"({OBJ, "encryptMetadata": {"keyId": "/x"}})", "JSON pointer as 'keyId' is not supported"},
+        {R"({OBJ, "encryptMetadata": {"algorithm": "x"}})", "unknown algorithm 'x'"},
+        // parents declare that they are objects
+        {R"({"properties": {"f": {"encrypt": {RND, KEY}}}})",
+         "Invalid schema containing the 'encrypt' keyword"},
+        {R"({"properties": {"_id": {"encrypt": {RND, KEY}}}})",
+         "Invalid schema containing the 'encrypt' keyword"},
+        {R"({"bsonType": "array", "properties": {"f": {"encrypt": {RND, KEY}}}})", "Invalid schema"},
+        {R"({"bsonType": ["object", "null"], "properties": {"f": {"encrypt": {RND, KEY}}}})",
+         "Invalid schema"},
+        {R"({OBJ, "properties": {"a": {"properties": {"f": {"encrypt": {RND, KEY}}}}}})", "Invalid schema"},
+        {R"({OBJ, "properties": {"a": {"bsonType": "string", "properties": {"f": {"encrypt": {RND, KEY}}}}}})",
+         "Invalid schema"},
+        // where encrypt cannot stand
+        {R"({OBJ, "items": {"encrypt": {RND, KEY}}})", "not allowed below 'items'"},
+        {R"({OBJ, "items": [{"properties": {"f": {"encrypt": {RND, KEY}}}}]})", "not allowed below 'items'"},
+        {R"({OBJ, "additionalItems": {"encrypt": {RND, KEY}}})", "not allowed below 'additionalItems'"},
+        {R"({OBJ, "items": {"encryptMetadata": {RND}}})", "not allowed below 'items'"},
+        {R"({OBJ, "anyOf": [{"encrypt": {RND, KEY}}]})", "Invalid schema containing the 'encrypt' keyword"},
+        {R"({OBJ, "allOf": [{OBJ, "properties": {"f": {"encrypt": {RND, KEY}}}}]})", "Invalid schema"},
+        {R"({OBJ, "oneOf": [{"encrypt": {RND, KEY}}]})", "Invalid schema"},
+        {R"({OBJ, "not": {"encrypt": {RND, KEY}}})", "Invalid schema"},
+        {R"({OBJ, "dependencies": {"a": {"encrypt": {RND, KEY}}}})", "not allowed below 'dependencies'"},
+        {R"({OBJ, "additionalProperties": {"encrypt": {RND, KEY}}})",
+         "not allowed below 'additionalProperties'"},
+        {R"({OBJ, "patternProperties": {"^f": {"encrypt": {RND, KEY}}}})",
+         "'patternProperties' is not supported by this version"},
+        {R"({OBJ, "patternProperties": {}})", "'patternProperties' is not supported by this version"},
+        // keywords
+        {R"({OBJ, "title": 5})", "'title' must be a string"},
+        {R"({OBJ, "description": {}})", "'description' must be a string"},
+        {R"({OBJ, "propertise": {}})",
+         "Unknown $jsonSchema keyword: 'propertise' (did you mean 'properties'?)"},
+        {R"({OBJ, "banana": {}})", "Unknown $jsonSchema keyword: 'banana'"},
+        {R"({OBJ, "$ref": "x"})", "$jsonSchema keyword '$ref' is not currently supported"},
+        {R"({OBJ, "$schema": "x"})", "'$schema' is not currently supported"},
+        {R"({OBJ, "default": 1})", "'default' is not currently supported"},
+        {R"({OBJ, "definitions": {}})", "'definitions' is not currently supported"},
+        {R"({OBJ, "format": "x"})", "'format' is not currently supported"},
+        {R"({OBJ, "id": "x"})", "'id' is not currently supported"},
+        {R"({OBJ, "type": "object"})", "Cannot specify both $jsonSchema keywords 'type' and 'bsonType'"},
+        {R"({"bsonType": 3})", "TypeMismatch: 'bsonType'"},
+        {R"({"bsonType": ["object", 3]})", "TypeMismatch: 'bsonType'"},
+        {R"({"bsonType": []})", "must not be an empty array"},
+        {R"({"bsonType": "objekt"})", "Unknown type name alias: 'objekt'"},
+        {R"({"type": "int"})", "Unknown type name alias: 'int'"},
+        {R"({OBJ, "properties": []})", "'properties' must be an object"},
+        {R"({OBJ, "properties": {"a": 5}})", "a schema must be an object, not a number"},
+        // names
+        {R"({OBJ, "properties": {"": {}}})", "a field name must not be empty"},
+        {R"({OBJ, "properties": {"a.b": {}}})", "field name 'a.b' contains a dot"},
+        {R"({OBJ, "properties": {"$a": {"encrypt": {RND, KEY}}}})", "field name '$a' begins with $"},
+        {R"({OBJ, "properties": {"a\u0000b": {}}})", "must not contain a null character"},
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.schema);
+        const BuiltSchema built = build(row.schema);
+        EXPECT_FALSE(built.schema);
+        EXPECT_EQ(built.problems.size(), 1u) << texts(built);
+        if (built.problems.empty()) continue;
+        EXPECT_NE(built.problems[0].what.find(row.fragment), std::string::npos) << texts(built);
+    }
+}
+
+TEST(SchemaBuilder, refuses_every_validation_keyword_in_a_local_schema_and_accepts_it_in_a_remote_one) {
+    const std::pair<const char*, const char*> rows[] = {
+        {"enum", "[1]"},
+        {"required", "[\"f\"]"},
+        {"minimum", "1"},
+        {"maximum", "1"},
+        {"exclusiveMinimum", "true"},
+        {"exclusiveMaximum", "true"},
+        {"multipleOf", "2"},
+        {"minLength", "1"},
+        {"maxLength", "1"},
+        {"pattern", "\"x\""},
+        {"minItems", "1"},
+        {"maxItems", "1"},
+        {"uniqueItems", "true"},
+        {"minProperties", "1"},
+        {"maxProperties", "1"},
+        {"items", "{}"},
+        {"additionalItems", "false"},
+        {"additionalProperties", "false"},
+        {"anyOf", "[{}]"},
+        {"allOf", "[{}]"},
+        {"oneOf", "[{}]"},
+        {"not", "{\"required\": [\"x\"]}"},
+        {"dependencies", "{\"a\": [\"b\"]}"},
+    };
+    for (const auto& [keyword, value] : rows) {
+        SCOPED_TRACE(keyword);
+        const std::string schema = R"({OBJ, "properties": {"f": {"encrypt": {RND, KEY}}}, ")" +
+                                   std::string(keyword) + "\": " + value + "}";
+        const BuiltSchema local = build(schema);
+        ASSERT_EQ(local.problems.size(), 1u) << texts(local);
+        EXPECT_EQ(local.problems[0].what,
+                  "JSON schema keyword '" + std::string(keyword) + "' is only allowed with a remote schema");
+        EXPECT_TRUE(build(schema, SchemaOrigin::remote).schema);
+    }
+}
+
+TEST(SchemaBuilder, a_remote_schema_may_not_hide_encrypt_either) {
+    for (const char* keyword : {"items", "additionalItems", "additionalProperties", "anyOf", "allOf", "oneOf",
+                                "not", "dependencies", "patternProperties"}) {
+        SCOPED_TRACE(keyword);
+        const BuiltSchema built = build(R"({OBJ, ")" + std::string(keyword) +
+                                            R"(": {"x": {"properties": {"f": {"encrypt": {RND, KEY}}}}}})",
+                                        SchemaOrigin::remote);
+        EXPECT_FALSE(built.schema);
+        EXPECT_EQ(built.problems.size(), 1u) << texts(built);
+    }
+}
+
+TEST(SchemaBuilder, a_remote_schema_may_have_plain_fields_of_any_name) {
+    EXPECT_TRUE(
+        build(R"({OBJ, "properties": {"a.b": {"bsonType": "int"}, "$x": {}}})", SchemaOrigin::remote).schema);
+    EXPECT_FALSE(
+        build(R"({OBJ, "properties": {"a.b": {"encrypt": {RND, KEY}}}})", SchemaOrigin::remote).schema);
+    EXPECT_TRUE(
+        build(R"({OBJ, "patternProperties": {"^x": {"bsonType": "int"}}})", SchemaOrigin::remote).schema);
+}
+
+TEST(SchemaBuilder, says_everything_at_once_with_lines_and_paths) {
+    const BuiltSchema built = build(
+        "{OBJ,\n\"required\": [],\n\"properties\": {\n\"f\": {\"encrypt\": {RND}},\n"
+        "\"g\": {\n\"encrypt\": {\nKEY,\n\"algorithm\": 1}}}}");
+    ASSERT_EQ(built.problems.size(), 3u) << texts(built);
+    EXPECT_EQ(built.problems[0].where.line, 2);
+    EXPECT_EQ(built.problems[0].path, "");
+    EXPECT_EQ(built.problems[1].where.line, 4);
+    EXPECT_EQ(built.problems[1].path, "properties.f.encrypt");
+    EXPECT_EQ(built.problems[2].where.line, 8);
+    EXPECT_EQ(built.problems[2].path, "properties.g.encrypt");
+}
+
+TEST(SchemaBuilder, a_mistake_in_metadata_is_said_once_and_not_at_each_field) {
+    const BuiltSchema built =
+        build(R"({OBJ, "encryptMetadata": {"algorithm": "x", "keyId": 5}, "properties": {
+        "f": {"encrypt": {}}, "g": {"encrypt": {}}}})");
+    EXPECT_EQ(built.problems.size(), 2u) << texts(built);
+}
+
+Node node_of(const char* key, Node::Kind kind, std::vector<Node> children = {}) {
+    Node node;
+    node.key = key;
+    node.kind = kind;
+    node.children = std::move(children);
+    return node;
+}
+
+// BSON keeps duplicate keys, so the builder cannot rely on its readers.
+TEST(SchemaBuilder, refuses_duplicate_properties_keywords_and_options) {
+    Node type = node_of("bsonType", Node::Kind::string);
+    type.text = "object";
+    const Node plain = node_of("f", Node::Kind::object);
+    {
+        const Node root = node_of("", Node::Kind::object,
+                                  {type, node_of("properties", Node::Kind::object, {plain, plain, plain})});
+        const BuiltSchema built = build_schema(root, SchemaOrigin::remote);
+        ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+        EXPECT_EQ(built.problems[0].what, "'f' stands twice");
+        EXPECT_EQ(built.problems[0].path, "properties");
+    }
+    {
+        const BuiltSchema built =
+            build_schema(node_of("", Node::Kind::object, {type, type}), SchemaOrigin::remote);
+        ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+        EXPECT_EQ(built.problems[0].what, "'bsonType' stands twice");
+    }
+    {
+        Node name = node_of("keyAltName", Node::Kind::string);
+        name.text = "k";
+        Node algorithm = node_of("algorithm", Node::Kind::string);
+        algorithm.text = "AEAD_AES_256_CBC_HMAC_SHA_512-Random";
+        const Node encrypt = node_of("encrypt", Node::Kind::object, {name, algorithm, name});
+        const Node root = node_of(
+            "", Node::Kind::object,
+            {type, node_of("properties", Node::Kind::object, {node_of("f", Node::Kind::object, {encrypt})})});
+        const BuiltSchema built = build_schema(root, SchemaOrigin::remote);
+        ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+        EXPECT_EQ(built.problems[0].what, "'keyAltName' stands twice in 'encrypt'");
+    }
+}
+
+Node nested_schema(std::size_t levels) {
+    Node type = node_of("bsonType", Node::Kind::string);
+    type.text = "object";
+    Node node = node_of("f", Node::Kind::object, {type});
+    for (std::size_t level = 1; level < levels; ++level)
+        node = node_of("f", Node::Kind::object,
+                       {type, node_of("properties", Node::Kind::object, {std::move(node)})});
+    return node;
+}
+
+TEST(SchemaBuilder, bounds_nesting) {
+    // Each level of the document is two of the schema: its `properties` and the field.
+    EXPECT_TRUE(build_schema(nested_schema(50), SchemaOrigin::remote).schema);
+    const BuiltSchema built = build_schema(nested_schema(51), SchemaOrigin::remote);
+    ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+    EXPECT_EQ(built.problems[0].what, "nested deeper than 100 levels");
+}
+
+TEST(SchemaBuilder, refuses_what_is_nested_too_deep_to_be_searched_for_encrypt) {
+    Node deep = node_of("x", Node::Kind::object);
+    for (std::size_t level = 0; level <= node_levels_max; ++level)
+        deep = node_of("x", Node::Kind::object, {std::move(deep)});
+    deep.key = "not";
+    EXPECT_FALSE(build_schema(node_of("", Node::Kind::object, {deep}), SchemaOrigin::remote).schema);
+}
+
+TEST(SchemaBuilder, bounds_the_number_of_fields) {
+    const auto with_fields = [](std::size_t count) {
+        std::string text = R"({OBJ, "encryptMetadata": {RND, KEY}, "properties": {)";
+        for (std::size_t i = 0; i < count; ++i)
+            text += (i > 0 ? ", " : "") + std::string("\"f") + std::to_string(i) + R"(": {"encrypt": {}})";
+        return text + "}}";
+    };
+    EXPECT_TRUE(build(with_fields(schema_fields_max)).schema);
+    const BuiltSchema built = build(with_fields(schema_fields_max + 2));
+    ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+    EXPECT_EQ(built.problems[0].what, "more than 4096 encrypted fields");
+}
+
+TEST(SchemaBuilder, warns_about_a_local_schema_that_protects_nothing) {
+    const BuiltSchema local = build(R"({OBJ, "properties": {"a": {"bsonType": "int"}}})");
+    ASSERT_TRUE(local.schema);
+    EXPECT_TRUE(local.schema->empty());
+    ASSERT_EQ(local.notes.size(), 1u);
+    EXPECT_NE(local.notes[0].what.find("protects no field"), std::string::npos);
+    EXPECT_TRUE(build(R"({OBJ})", SchemaOrigin::remote).notes.empty());
+}
+
+TEST(SchemaBuilder, allows_the_id_to_be_protected_and_notes_it) {
+    const BuiltSchema built =
+        build(R"({OBJ, "properties": {"_id": {"encrypt": {DET, KEY, "bsonType": "string"}}}})");
+    ASSERT_TRUE(built.schema) << texts(built);
+    ASSERT_EQ(built.notes.size(), 1u);
+    EXPECT_NE(built.notes[0].what.find("'_id' is encrypted"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fieldgate::config

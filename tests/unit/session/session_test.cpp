@@ -242,7 +242,9 @@ TEST(Session, says_that_a_member_is_lost_for_each_of_the_codes_and_no_other) {
     for (const int code : {10107, 13435, 10058, 11602, 11600, 189, 91, 11000, 43}) {
         SCOPED_TRACE(code);
         const bool lost = code != 11000 && code != 43;
-        for (const std::string_view command : {find_plain, find_ssn}) {
+        constexpr std::string_view insert =
+            R"({"insert": "patients", "documents": [{"ssn": 5}], "$db": "medicalRecords"})";
+        for (const std::string_view command : {find_plain, insert}) {
             Process process(clinic());
             Transcript t(process, doctor);
             t.request(command);

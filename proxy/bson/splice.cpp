@@ -57,7 +57,6 @@ void Splicer::close_until(std::size_t offset) {
                                             static_cast<std::uint32_t>(out_end - closing.out_start));
         }
         open_.pop_back();
-        if (!open_.empty() && open_.back().cursor < closing.end) open_.back().cursor = closing.end;
     }
 }
 

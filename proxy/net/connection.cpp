@@ -17,6 +17,20 @@ namespace log = observe::log;
 constexpr int service_rounds_max = 100;
 constexpr std::chrono::milliseconds closing_time_max{10000};
 
+bool is_final(session::RequestAction action) {
+    return action == session::RequestAction::forward || action == session::RequestAction::answered ||
+           action == session::RequestAction::close;
+}
+
+// What must be drawn before the reader may grow for its next message.
+std::size_t memory_wanted(const wire::FrameReader& reader, const MemoryBudget::Grant& grant) {
+    error_code ignored;  // next() has said it
+    if (grant) return 0;
+    const auto header = reader.peek(ignored);
+    const auto message_bytes = header ? static_cast<std::size_t>(header->message_bytes) : 0;
+    return message_bytes > MemoryBudget::free_bytes ? message_bytes : 0;
+}
+
 session::Shared shared_of(Worker& worker, std::size_t listener, std::uint64_t id) {
     Process& process = worker.process();
     session::Shared shared;
@@ -120,8 +134,13 @@ session::Counters Connection::take_counters() {
     return fresh;
 }
 
+// The common request takes one read, one decision and one write, without a coroutine of its own for any of
+// them.
+//
+// GCC 12 miscompiles some conditions that contain co_await: results go into a variable first, in all of net/.
 asio::awaitable<void> Connection::serve() {
-    if (!co_await accept_client()) co_return;
+    bool ok = co_await accept_client();
+    if (!ok) co_return;
     error_code ec;
     while (!ended_) {
         const auto request = requests_.next(ec);
@@ -131,13 +150,53 @@ asio::awaitable<void> Connection::serve() {
             co_return;
         }
         if (!request) {
-            if (!co_await read_request()) co_return;
+            const std::size_t memory_bytes = memory_wanted(requests_, request_grant_);
+            if (memory_bytes != 0) {
+                ok = co_await draw_memory(request_grant_, memory_bytes, request_event_);
+                if (!ok) co_return;
+            }
+            std::size_t byte_count = 0;
+            std::tie(ec, byte_count) = co_await client_.read_some(requests_.prepare());
+            if (ec || ended_) {
+                end(ec == asio::error::eof ? "the client closed it"
+                                           : "reading from the client failed: " + ec.message());
+                co_return;
+            }
+            requests_.commit(byte_count);
             continue;
         }
         handling_ = true;
-        const bool go_on = co_await handle(*request);
+        if (session_.outstanding() >= session::Session::outstanding_max) co_await wait_for_replies();
+        session::RequestOutcome outcome = session_.on_request(*request, Clock::now());
+        if (!is_final(outcome.action)) {
+            ok = co_await decide(*request, outcome);
+            if (!ok) co_return;
+        }
+        if (outcome.action == session::RequestAction::forward) {
+            BOOST_ASSERT(relaying_);
+            if (!upstream_lock_.try_acquire()) co_await upstream_lock_.acquire();
+            const wire::Bytes rest = upstream_->try_write(outcome.bytes, ec);
+            if (!ec && !rest.empty()) ec = co_await upstream_->write(rest);
+            upstream_lock_.release();
+            if (ec || ended_) {
+                upstream_lost(ec);
+                co_return;
+            }
+            session_.request_written();
+        } else if (outcome.action == session::RequestAction::close) {
+            log::info("session closes the connection", {{"connection", id_}, {"reason", outcome.reason}});
+            WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
+            close_after_answer_ = true;
+        }
+        // Whoever holds the lock writes the answers that became due before letting go: no need to wait for
+        // it.
+        if (client_lock_.try_acquire()) {
+            ok = true;
+            if (auto answer = session_.pop_answer()) ok = co_await write_answers(std::move(*answer));
+            client_lock_.release();
+            if (!ok) co_return;
+        }
         handling_ = false;
-        if (!go_on) co_return;
         request_grant_.give_back();
         if (requests_.buffer_bytes() > MemoryBudget::free_bytes) requests_.release();
         if (close_after_answer_) {
@@ -166,72 +225,42 @@ asio::awaitable<bool> Connection::accept_client() {
     co_return false;
 }
 
-// Reads some of the next request; false when the connection is over.
-asio::awaitable<bool> Connection::read_request() {
-    error_code ec;
-    if (!request_grant_) {
-        const auto header = requests_.peek(ec);
-        const auto message_bytes = header ? static_cast<std::size_t>(header->message_bytes) : 0;
-        if (message_bytes > MemoryBudget::free_bytes &&
-            !co_await draw_memory(request_grant_, message_bytes, request_event_)) {
-            co_return false;
-        }
-    }
-    std::size_t byte_count = 0;
-    std::tie(ec, byte_count) = co_await client_.read_some(requests_.prepare());
-    if (ec || ended_) {
-        end(ec == asio::error::eof ? "the client closed it"
-                                   : "reading from the client failed: " + ec.message());
-        co_return false;
-    }
-    requests_.commit(byte_count);
-    co_return true;
+asio::awaitable<void> Connection::wait_for_replies() {
+    while (!ended_ && session_.outstanding() >= session::Session::outstanding_max)
+        co_await request_event_.wait();
 }
 
-// Sees one request through to its last byte upstream or its answer in the queue; false when the connection is
-// over.
-asio::awaitable<bool> Connection::handle(wire::Bytes request) {
-    while (session_.outstanding() >= session::Session::outstanding_max) {
-        if (ended_) co_return false;
-        co_await request_event_.wait();
-    }
+// Fetches what the session lacks and gives way between slices until `outcome` is final; false when the
+// connection is over.
+asio::awaitable<bool> Connection::decide(wire::Bytes request, session::RequestOutcome& outcome) {
     for (int rounds = 0; !ended_;) {
-        session::RequestOutcome outcome = session_.on_request(request, Clock::now());
+        bool ok = true;
         switch (outcome.action) {
-            case session::RequestAction::forward: {
-                BOOST_ASSERT(relaying_);
-                if (!co_await write_upstream(outcome.bytes)) co_return false;
-                session_.request_written();
-                co_return co_await flush_answers();
-            }
-            case session::RequestAction::answered:
-                co_return co_await flush_answers();
             case session::RequestAction::again:
                 co_await yield();
                 break;
             case session::RequestAction::need_upstream:
-                if (!co_await connect_upstream()) co_return false;
+                ok = co_await connect_upstream();
                 break;
             case session::RequestAction::need_keys:
-                if (++rounds > service_rounds_max) {
-                    end("keys expire before they can be used");
-                    co_return false;
-                }
-                if (!co_await fetch_keys(std::move(outcome.keys), request_event_)) co_return false;
+                ok = co_await fetch_keys(std::move(outcome.keys), request_event_);
+                ++rounds;
                 break;
             case session::RequestAction::need_namespaces:
-                if (++rounds > service_rounds_max) {
-                    end("facts about namespaces expire before they can be used");
-                    co_return false;
-                }
-                if (!co_await resolve_namespaces(std::move(outcome.namespaces))) co_return false;
+                ok = co_await resolve_namespaces(std::move(outcome.namespaces));
+                ++rounds;
                 break;
+            case session::RequestAction::forward:
+            case session::RequestAction::answered:
             case session::RequestAction::close:
-                log::info("connection refused to go on", {{"connection", id_}, {"reason", outcome.reason}});
-                WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
-                close_after_answer_ = true;
-                co_return co_await flush_answers();
+                co_return true;
         }
+        if (rounds > service_rounds_max) {
+            end("keys or facts about namespaces expire before they can be used");
+            ok = false;
+        }
+        if (!ok || ended_) co_return false;
+        outcome = session_.on_request(request, Clock::now());
     }
     co_return false;
 }
@@ -265,20 +294,14 @@ asio::awaitable<bool> Connection::write_client(wire::Bytes bytes) {
     co_return false;
 }
 
-asio::awaitable<bool> Connection::write_answers() {
-    while (auto answer = session_.pop_answer()) {
-        if (!co_await write_client(*answer)) co_return false;
+asio::awaitable<bool> Connection::write_answers(wire::Buffer first) {
+    std::optional<wire::Buffer> answer = std::move(first);
+    while (answer) {
+        const bool ok = co_await write_client(*answer);
+        if (!ok) co_return false;
+        answer = session_.pop_answer();
     }
     co_return true;
-}
-
-// Whoever holds the lock writes the answers that became due before letting go, so there is no need to wait
-// for it.
-asio::awaitable<bool> Connection::flush_answers() {
-    if (!client_lock_.try_acquire()) co_return true;
-    const bool ok = co_await write_answers();
-    client_lock_.release();
-    co_return ok;
 }
 
 asio::awaitable<bool> Connection::draw_memory(MemoryBudget::Grant& grant, std::size_t bytes, Event& event) {

@@ -53,26 +53,24 @@ class Connection {
 
     asio::awaitable<void> serve();
     asio::awaitable<bool> accept_client();
-    asio::awaitable<bool> handle(wire::Bytes request);
+    asio::awaitable<bool> decide(wire::Bytes request, session::RequestOutcome& outcome);
+    asio::awaitable<void> wait_for_replies();
     asio::awaitable<void> close_after_answers();
-    asio::awaitable<bool> read_request();
 
     asio::awaitable<bool> connect_upstream();
     asio::awaitable<Attempt> try_member(const HostPort& member, std::string& why);
     asio::awaitable<error_code> open_stream(const HostPort& member);
 
     asio::awaitable<void> relay_replies();
-    asio::awaitable<bool> read_reply(std::size_t message_bytes);
     asio::awaitable<bool> stream_reply(std::size_t message_bytes);
-    asio::awaitable<bool> rewrite_reply(wire::Bytes reply);
+    asio::awaitable<bool> decide(wire::Bytes reply, session::ReplyOutcome& outcome);
     asio::awaitable<bool> finish_reply(bool more_to_come);
     void upstream_lost(error_code ec);
 
     asio::awaitable<bool> write_client(wire::Bytes bytes);
     asio::awaitable<bool> write_upstream(wire::Bytes bytes);
-    // With the client's write lock held: writes what may go now.
-    asio::awaitable<bool> write_answers();
-    asio::awaitable<bool> flush_answers();
+    // With the client's write lock held: writes this answer and those that may go after it.
+    asio::awaitable<bool> write_answers(wire::Buffer first);
 
     asio::awaitable<bool> fetch_keys(keys::KeyRequest request, Event& event);
     asio::awaitable<bool> resolve_namespaces(std::vector<analysis::NamespaceName> names);

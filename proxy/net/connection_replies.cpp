@@ -22,7 +22,8 @@ bool says_more_to_come(wire::Bytes prefix) {
 
 asio::awaitable<void> Connection::relay_replies() {
     error_code ec;
-    while (!ended_) {
+    bool ok = true;
+    while (ok && !ended_) {
         const auto header = replies_.peek(ec);
         if (ec) {
             upstream_lost(ec);
@@ -30,51 +31,92 @@ asio::awaitable<void> Connection::relay_replies() {
         }
         const std::size_t message_bytes = header ? static_cast<std::size_t>(header->message_bytes) : 0;
         const std::size_t here_bytes = std::min(replies_.pending_bytes(), message_bytes);
-        if (!header || here_bytes < std::min(prefix_bytes, message_bytes)) {
-            if (!co_await read_reply(message_bytes)) co_return;
+        const bool routable = header && here_bytes >= std::min(prefix_bytes, message_bytes);
+        auto route = session::ReplyRoute::collect;
+        if (routable) route = session_.route_reply(replies_.pending().first(here_bytes));
+        if (route == session::ReplyRoute::close) {
+            WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
+            log::warn("the server sent a reply that nobody waits for",
+                      {{"connection", id_}, {"upstream", member_->text()}});
+            end("a reply that nobody waits for");
+            co_return;
+        }
+        if (route == session::ReplyRoute::stream) {
+            ok = co_await stream_reply(message_bytes);
             continue;
         }
-        const wire::Bytes here = replies_.pending().first(here_bytes);
-        switch (session_.route_reply(here)) {
-            case session::ReplyRoute::close:
-                WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
-                log::warn("the server sent a reply that nobody waits for",
-                          {{"connection", id_}, {"upstream", member_->text()}});
-                end("a reply that nobody waits for");
-                co_return;
-            case session::ReplyRoute::stream:
-                if (!co_await stream_reply(message_bytes)) co_return;
-                break;
-            case session::ReplyRoute::collect: {
-                if (here_bytes < message_bytes) {
-                    if (!co_await read_reply(message_bytes)) co_return;
-                    break;
-                }
-                if (!co_await rewrite_reply(*replies_.next(ec))) co_return;
-                break;
+        if (!header || here_bytes < message_bytes) {
+            if (message_bytes > MemoryBudget::free_bytes && !reply_grant_) {
+                ok = co_await draw_memory(reply_grant_, message_bytes, reply_event_);
+                if (!ok) co_return;
             }
+            if (here_bytes == 0 && replies_.buffer_bytes() > MemoryBudget::free_bytes) replies_.release();
+            std::size_t byte_count = 0;
+            std::tie(ec, byte_count) = co_await upstream_->read_some(replies_.prepare());
+            if (ec || ended_) {
+                upstream_lost(ec);
+                co_return;
+            }
+            replies_.commit(byte_count);
+            continue;
+        }
+
+        // One whole reply through the session and on to the client.
+        const wire::Bytes reply = *replies_.next(ec);
+        const bool more_to_come = says_more_to_come(reply);
+        session::ReplyOutcome outcome = session_.on_reply(reply, Clock::now());
+        if (outcome.action == session::ReplyAction::again ||
+            outcome.action == session::ReplyAction::need_keys) {
+            ok = co_await decide(reply, outcome);
+            if (!ok) co_return;
+        }
+        if (outcome.action == session::ReplyAction::close) {
+            WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
+            log::warn("a reply cannot be passed on", {{"connection", id_}, {"reason", outcome.reason}});
+            end(outcome.reason);
+            co_return;
+        }
+        if (!outcome.reason.empty()) {
+            log::warn("a reply was replaced by an error", {{"connection", id_}, {"reason", outcome.reason}});
+        }
+        if (!outcome.to_server.empty()) {
+            ok = co_await write_upstream(outcome.to_server);
+            if (!ok) co_return;
+        }
+        if (!client_lock_.try_acquire()) co_await client_lock_.acquire();
+        if (outcome.action == session::ReplyAction::forward) {
+            const wire::Bytes rest = client_.try_write(outcome.bytes, ec);
+            if (ec || !rest.empty()) ok = co_await write_client(rest);
+        }
+        if (ok) ok = co_await finish_reply(more_to_come);
+        client_lock_.release();
+        reply_grant_.give_back();
+        if (replies_.buffer_bytes() > MemoryBudget::free_bytes) replies_.release();
+        if (outcome.member_lost && member_ && !leaving_) {
+            const HostPort member = *member_;
+            worker_.process().services.report_member(member, "it said that it is not the primary");
+            worker_.process().member_lost(member);  // posted, to this worker too
         }
     }
 }
 
-// Reads some more into the reader, which grows to the whole message (0: not known yet); false when it is
-// over.
-asio::awaitable<bool> Connection::read_reply(std::size_t message_bytes) {
-    if (message_bytes > MemoryBudget::free_bytes && !reply_grant_ &&
-        !co_await draw_memory(reply_grant_, message_bytes, reply_event_)) {
-        co_return false;
+// Fetches keys and gives way between slices until `outcome` is final; false when the connection is over.
+asio::awaitable<bool> Connection::decide(wire::Bytes reply, session::ReplyOutcome& outcome) {
+    for (int rounds = 0; !ended_; outcome = session_.on_reply(reply, Clock::now())) {
+        if (outcome.action == session::ReplyAction::again) {
+            co_await yield();
+        } else if (outcome.action == session::ReplyAction::need_keys) {
+            if (++rounds > key_rounds_max) {
+                end("keys expire before they can be used");
+                co_return false;
+            }
+            const bool ok = co_await fetch_keys(std::move(outcome.keys), reply_event_);
+            if (!ok) co_return false;
+        } else {
+            co_return true;
+        }
     }
-    error_code ec;
-    std::size_t byte_count = 0;
-    if (replies_.pending_bytes() == 0 && replies_.buffer_bytes() > MemoryBudget::free_bytes)
-        replies_.release();
-    std::tie(ec, byte_count) = co_await upstream_->read_some(replies_.prepare());
-    if (ec || ended_) {
-        upstream_lost(ec);
-        co_return false;
-    }
-    replies_.commit(byte_count);
-    co_return true;
+    co_return false;
 }
 
 // Passes one reply on as it comes. Once its first byte is out there is no way back: any failure ends the
@@ -112,56 +154,14 @@ asio::awaitable<bool> Connection::stream_reply(std::size_t message_bytes) {
     co_return ok;
 }
 
-// One whole reply through the session and on to the client.
-asio::awaitable<bool> Connection::rewrite_reply(wire::Bytes reply) {
-    const bool more_to_come = says_more_to_come(reply);
-    session::ReplyOutcome outcome;
-    for (int rounds = 0;;) {
-        if (ended_) co_return false;
-        outcome = session_.on_reply(reply, Clock::now());
-        if (outcome.action == session::ReplyAction::again) {
-            co_await yield();
-        } else if (outcome.action == session::ReplyAction::need_keys) {
-            if (++rounds > key_rounds_max) {
-                end("keys expire before they can be used");
-                co_return false;
-            }
-            if (!co_await fetch_keys(std::move(outcome.keys), reply_event_)) co_return false;
-        } else {
-            break;
-        }
-    }
-    if (outcome.action == session::ReplyAction::close) {
-        WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
-        log::warn("a reply cannot be passed on", {{"connection", id_}, {"reason", outcome.reason}});
-        end(outcome.reason);
-        co_return false;
-    }
-    if (!outcome.reason.empty()) {
-        log::warn("a reply was replaced by an error", {{"connection", id_}, {"reason", outcome.reason}});
-    }
-    if (!outcome.to_server.empty() && !co_await write_upstream(outcome.to_server)) co_return false;
-    if (!client_lock_.try_acquire()) co_await client_lock_.acquire();
-    bool ok = true;
-    if (outcome.action == session::ReplyAction::forward) ok = co_await write_client(outcome.bytes);
-    const bool member_lost = outcome.member_lost;
-    if (ok) ok = co_await finish_reply(more_to_come);
-    client_lock_.release();
-    reply_grant_.give_back();
-    if (replies_.buffer_bytes() > MemoryBudget::free_bytes) replies_.release();
-    if (member_lost && !leaving_) {
-        const HostPort member = *member_;
-        worker_.process().services.report_member(member, "it said that it is not the primary");
-        worker_.process().member_lost(member);  // posted, to this worker too
-    }
-    co_return ok && !ended_;
-}
-
 // With the client's lock held: the answers that waited for this reply go out, and whoever waited for it goes
 // on.
 asio::awaitable<bool> Connection::finish_reply(bool more_to_come) {
     session_.reply_finished();
-    if (!co_await write_answers()) co_return false;
+    if (auto answer = session_.pop_answer()) {
+        const bool ok = co_await write_answers(std::move(*answer));
+        if (!ok) co_return false;
+    }
     request_event_.notify();
     if (leaving_ && !handling_ && (more_to_come || session_.outstanding() == 0)) {
         end(leave_reason_);

@@ -1,0 +1,70 @@
+#include "proxy/commands/key_use.hpp"
+
+#include <algorithm>
+
+namespace fieldgate::commands {
+namespace {
+
+constexpr std::string_view placeholder = "{database}";
+
+// The name with the database put in, if the pattern says which one it is.
+std::string name_for(const std::string& name, const config::NamespacePattern& pattern) {
+    std::string text = name;
+    if (pattern.database.find('*') != std::string::npos) return text;
+    for (std::size_t at = 0; (at = text.find(placeholder, at)) != std::string::npos;
+         at += pattern.database.size()) {
+        text.replace(at, placeholder.size(), pattern.database);
+    }
+    return text;
+}
+
+// Whether `name` could be `wanted` for some database.
+bool could_be(std::string_view wanted, std::string_view name) {
+    const std::size_t at = wanted.find(placeholder);
+    if (at == std::string_view::npos) return wanted == name;
+    const std::string_view before = wanted.substr(0, at);
+    const std::string_view after = wanted.substr(wanted.rfind(placeholder) + placeholder.size());
+    return name.size() > before.size() + after.size() && name.starts_with(before) && name.ends_with(after);
+}
+
+bool uses(const config::ProtectedNamespace& entry, const config::KeyReference& reference,
+          const keys::KeyDocument& key) {
+    if (const auto* uuid = std::get_if<config::KeyUuid>(&reference)) return *uuid == key.id.bytes;
+    const std::string wanted = name_for(std::get<config::KeyAltName>(reference).name, entry.pattern);
+    return std::ranges::any_of(key.alt_names,
+                               [&](const std::string& name) { return could_be(wanted, name); });
+}
+
+}  // namespace
+
+std::vector<std::string> schemas_that_use(const config::Config& config, const keys::KeyDocument& key) {
+    std::vector<std::string> names;
+    for (const config::ProtectedNamespace& entry : config.schemas) {
+        if (std::ranges::any_of(entry.schema->fields(), [&](const config::EncryptedField& field) {
+                return uses(entry, field.key, key);
+            })) {
+            names.push_back(entry.pattern.text());
+        }
+    }
+    return names;
+}
+
+keys::KeyRequest keys_of_schemas(const config::Config& config, std::vector<std::string>& open_names) {
+    keys::KeyRequest request;
+    const auto add = [](auto& list, const auto& value) {
+        if (std::ranges::find(list, value) == list.end()) list.push_back(value);
+    };
+    for (const config::ProtectedNamespace& entry : config.schemas) {
+        for (const config::EncryptedField& field : entry.schema->fields()) {
+            if (const auto* uuid = std::get_if<config::KeyUuid>(&field.key)) {
+                add(request.ids, crypto::KeyId{*uuid});
+                continue;
+            }
+            const std::string name = name_for(std::get<config::KeyAltName>(field.key).name, entry.pattern);
+            add(name.find(placeholder) == std::string::npos ? request.alt_names : open_names, name);
+        }
+    }
+    return request;
+}
+
+}  // namespace fieldgate::commands

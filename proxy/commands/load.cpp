@@ -1,0 +1,43 @@
+#include <ostream>
+
+#include "config/load.hpp"
+#include "crypto/key_material.hpp"
+#include "crypto/secret_file.hpp"
+#include "proxy/cluster/uri.hpp"
+#include "proxy/commands/commands.hpp"
+
+namespace fieldgate::commands {
+
+std::shared_ptr<const config::Config> load_configuration(const std::filesystem::path& file, std::ostream& err,
+                                                         std::vector<std::string>* warnings) {
+    config::LoadOptions options = config::process_environment();
+    options.check_uri = &cluster::check_uri;
+    try {
+        config::Loaded loaded = config::load(file, options);
+        for (const config::Problem& warning : loaded.warnings) {
+            if (warnings != nullptr) {
+                warnings->push_back(warning.text());
+            } else {
+                err << "warning: " << warning.text() << '\n';
+            }
+        }
+        return loaded.config;
+    } catch (const config::LoadError& error) {
+        for (const config::Problem& problem : error.problems()) err << problem.text() << '\n';
+        err << error.problems().size() << (error.problems().size() == 1 ? " problem" : " problems") << " in "
+            << file.string() << '\n';
+        return nullptr;
+    }
+}
+
+std::variant<crypto::MasterKey, MasterKeyError> load_master_key(const config::Config& config) {
+    if (!config.local_kms) return MasterKeyError{"KMS provider `local` is not configured"};
+    const std::filesystem::path path = config.file.parent_path() / config.local_kms->key_file;
+    const auto contents = crypto::read_secret_file(path.string());
+    if (!contents) return MasterKeyError{path.string() + ": " + contents.error().message()};
+    auto key = crypto::parse_master_key(contents->expose_secret());
+    if (!key) return MasterKeyError{path.string() + ": " + key.error().message()};
+    return std::move(*key);
+}
+
+}  // namespace fieldgate::commands

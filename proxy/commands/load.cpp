@@ -32,7 +32,7 @@ std::shared_ptr<const config::Config> load_configuration(const std::filesystem::
 
 std::variant<crypto::MasterKey, MasterKeyError> load_master_key(const config::Config& config) {
     if (!config.local_kms) return MasterKeyError{"KMS provider `local` is not configured"};
-    const std::filesystem::path path = config.file.parent_path() / config.local_kms->key_file;
+    const std::filesystem::path path = config.local_kms->key_file;
     const auto contents = crypto::read_secret_file(path.string());
     if (!contents) return MasterKeyError{path.string() + ": " + contents.error().message()};
     auto key = crypto::parse_master_key(contents->expose_secret());

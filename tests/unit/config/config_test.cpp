@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace fieldgate::config {
 namespace {
 
@@ -58,6 +61,38 @@ TEST(NamespacePattern, knows_whether_another_can_match_the_same_namespace) {
         EXPECT_EQ(row.a.meets(row.b), row.meet);
         EXPECT_EQ(row.b.meets(row.a), row.meet);
     }
+}
+
+std::vector<std::string> words(const std::string& alphabet, std::size_t length_max) {
+    std::vector<std::string> all{""};
+    for (std::size_t first = 0, length = 1; length <= length_max; ++length) {
+        const std::size_t last = all.size();
+        for (; first < last; ++first)
+            for (const char c : alphabet) all.push_back(all[first] + c);
+    }
+    return all;
+}
+
+// Method: every pair of short patterns, against every text long enough to be their shortest common match.
+TEST(NamespacePattern, meets_and_covers_agree_with_trying_every_text) {
+    const std::vector<std::string> patterns = words("ab*", 3);
+    const std::vector<std::string> texts = words("ab", 6);
+    for (const std::string& a : patterns)
+        for (const std::string& b : patterns) {
+            const NamespacePattern left{a, "c"};
+            const NamespacePattern right{b, "c"};
+            bool both = false;
+            bool all_of_right = true;
+            for (const std::string& text : texts) {
+                const bool in_left = left.matches(text, "c");
+                const bool in_right = right.matches(text, "c");
+                both = both || (in_left && in_right);
+                all_of_right = all_of_right && (in_left || !in_right);
+            }
+            EXPECT_EQ(left.meets(right), both) << a << " and " << b;
+            // Covering may be missed, which only makes a role stricter, but is never claimed wrongly.
+            EXPECT_TRUE(all_of_right || !left.covers(right)) << a << " over " << b;
+        }
 }
 
 TEST(NamespacePattern, covers_what_it_matches_whole) {

@@ -14,13 +14,27 @@ using boost::system::result;
 constexpr std::size_t document_bytes_min = 5;
 constexpr std::uint8_t encrypted_subtype = 6;
 
-result<std::size_t> fixed_size(std::size_t value_bytes, Bytes rest) {
+// The size of a value, or why it has none. Not a result<>: this one travels in registers, once per element.
+class Measured {
+ public:
+    Measured(std::size_t byte_count) : byte_count_(byte_count) {}
+    Measured(Errc error) : error_(error) {}
+    explicit operator bool() const { return error_ == Errc::ok; }
+    std::size_t operator*() const { return byte_count_; }
+    Errc error() const { return error_; }
+
+ private:
+    std::size_t byte_count_ = 0;
+    Errc error_ = Errc::ok;
+};
+
+Measured fixed_size(std::size_t value_bytes, Bytes rest) {
     if (value_bytes > rest.size()) return Errc::value_truncated;
     return value_bytes;
 }
 
 // int32 length, which counts the terminator, then the bytes.
-result<std::size_t> string_size(Bytes rest) {
+Measured string_size(Bytes rest) {
     if (rest.size() < 4) return Errc::value_truncated;
     const std::uint32_t length = detail::load_u32(rest.data());
     if (length < 1) return Errc::string_malformed;
@@ -30,7 +44,7 @@ result<std::size_t> string_size(Bytes rest) {
 }
 
 // The frame of a document alone: its length, and the 0 at its end.
-result<std::size_t> document_size(Bytes rest) {
+Measured document_size(Bytes rest) {
     if (rest.size() < 4) return Errc::value_truncated;
     const std::uint32_t length = detail::load_u32(rest.data());
     if (length < document_bytes_min) return Errc::document_too_short;
@@ -39,7 +53,7 @@ result<std::size_t> document_size(Bytes rest) {
     return std::size_t{length};
 }
 
-result<std::size_t> binary_size(Bytes rest) {
+Measured binary_size(Bytes rest) {
     if (rest.size() < 5) return Errc::value_truncated;
     const std::uint32_t length = detail::load_u32(rest.data());
     if (length > rest.size() - 5) return Errc::value_truncated;
@@ -49,7 +63,7 @@ result<std::size_t> binary_size(Bytes rest) {
     return std::size_t{5} + length;
 }
 
-result<std::size_t> regex_size(Bytes rest) {
+Measured regex_size(Bytes rest) {
     std::size_t value_bytes = 0;
     for (int part = 0; part < 2; ++part) {
         if (value_bytes == rest.size()) return Errc::value_truncated;
@@ -62,17 +76,61 @@ result<std::size_t> regex_size(Bytes rest) {
 }
 
 // int32 total, string, document: the parts fill the total exactly.
-result<std::size_t> code_size(Bytes rest) {
+Measured code_size(Bytes rest) {
     if (rest.size() < 4) return Errc::value_truncated;
     const std::uint32_t length = detail::load_u32(rest.data());
     if (length > rest.size()) return Errc::value_truncated;
     if (length < 4) return Errc::code_malformed;
     const Bytes inside = rest.first(length).subspan(4);
-    const auto code = string_size(inside);
+    const Measured code = string_size(inside);
     if (!code) return Errc::code_malformed;
-    const auto scope = document_size(inside.subspan(*code));
+    const Measured scope = document_size(inside.subspan(*code));
     if (!scope || *code + *scope != inside.size()) return Errc::code_malformed;
     return std::size_t{length};
+}
+
+Measured measure(Type type, Bytes rest) {
+    switch (type) {
+        case Type::undefined:
+        case Type::null:
+        case Type::max_key:
+        case Type::min_key:
+            return std::size_t{0};
+        case Type::int32:
+            return fixed_size(4, rest);
+        case Type::double_:
+        case Type::date:
+        case Type::timestamp:
+        case Type::int64:
+            return fixed_size(8, rest);
+        case Type::object_id:
+            return fixed_size(12, rest);
+        case Type::decimal128:
+            return fixed_size(16, rest);
+        case Type::boolean:
+            if (rest.empty()) return Errc::value_truncated;
+            if (rest[0] > 1) return Errc::boolean_malformed;
+            return std::size_t{1};
+        case Type::string:
+        case Type::javascript:
+        case Type::symbol:
+            return string_size(rest);
+        case Type::document:
+        case Type::array:
+            return document_size(rest);
+        case Type::binary:
+            return binary_size(rest);
+        case Type::regex:
+            return regex_size(rest);
+        case Type::javascript_with_scope:
+            return code_size(rest);
+        case Type::db_pointer: {
+            const Measured name_bytes = string_size(rest);
+            if (!name_bytes) return name_bytes;
+            return fixed_size(*name_bytes + 12, rest);
+        }
+    }
+    return Errc::unknown_type;
 }
 
 // Walks elements from `at` until the document that ends at `end` is over, entering what is inside if asked
@@ -102,7 +160,7 @@ class Walk {
                 key < end ? std::memchr(key, 0, static_cast<std::size_t>(end - key)) : nullptr;
             if (zero == nullptr) return Errc::key_unterminated;
             const std::uint8_t* const value = static_cast<const std::uint8_t*>(zero) + 1;
-            const auto value_bytes = value_size(static_cast<Type>(type), {value, end});
+            const Measured value_bytes = measure(static_cast<Type>(type), {value, end});
             if (!value_bytes) return value_bytes.error();
             at = value + *value_bytes;
             if (!enter) continue;
@@ -140,10 +198,9 @@ class Walk {
 // A document that stands alone: its length is all of `bytes`.
 error_code check_frame(Bytes bytes) {
     if (bytes.size() < document_bytes_min) return Errc::document_too_short;
-    const auto length = document_size(bytes);
+    const Measured length = document_size(bytes);
     if (!length) {
-        return length.error() == Errc::value_truncated ? make_error_code(Errc::document_length_mismatch)
-                                                       : length.error();
+        return length.error() == Errc::value_truncated ? Errc::document_length_mismatch : length.error();
     }
     if (*length != bytes.size()) return Errc::document_length_mismatch;
     return {};
@@ -263,51 +320,13 @@ std::size_t DocumentView::count(std::string_view key) const {
 }
 
 result<std::size_t> value_size(Type type, Bytes rest) {
-    switch (type) {
-        case Type::undefined:
-        case Type::null:
-        case Type::max_key:
-        case Type::min_key:
-            return std::size_t{0};
-        case Type::int32:
-            return fixed_size(4, rest);
-        case Type::double_:
-        case Type::date:
-        case Type::timestamp:
-        case Type::int64:
-            return fixed_size(8, rest);
-        case Type::object_id:
-            return fixed_size(12, rest);
-        case Type::decimal128:
-            return fixed_size(16, rest);
-        case Type::boolean:
-            if (rest.empty()) return Errc::value_truncated;
-            if (rest[0] > 1) return Errc::boolean_malformed;
-            return std::size_t{1};
-        case Type::string:
-        case Type::javascript:
-        case Type::symbol:
-            return string_size(rest);
-        case Type::document:
-        case Type::array:
-            return document_size(rest);
-        case Type::binary:
-            return binary_size(rest);
-        case Type::regex:
-            return regex_size(rest);
-        case Type::javascript_with_scope:
-            return code_size(rest);
-        case Type::db_pointer: {
-            const auto name_bytes = string_size(rest);
-            if (!name_bytes) return name_bytes;
-            return fixed_size(*name_bytes + 12, rest);
-        }
-    }
-    return Errc::unknown_type;
+    const Measured measured = measure(type, rest);
+    if (!measured) return measured.error();
+    return *measured;
 }
 
 error_code check_value(Type type, Bytes value, const Limits& limits) {
-    const auto value_bytes = value_size(type, value);
+    const Measured value_bytes = measure(type, value);
     if (!value_bytes) return value_bytes.error();
     if (*value_bytes != value.size()) return Errc::trailing_bytes;
     Walk walk(limits.nesting_levels_max, nullptr);

@@ -41,46 +41,22 @@ void NamespaceResolver::stop() {
 }
 
 void NamespaceResolver::resolve(std::vector<analysis::NamespaceName> names, Done done) {
-    const auto asked = std::make_shared<Asked>();
-    asked->done = std::move(done);
-    if (names.empty()) {
-        worker_.post([asked] { asked->done({}); });
-        return;
-    }
-    const std::set<analysis::NamespaceName> distinct(names.begin(), names.end());
-    const std::lock_guard lock(mutex_);
-    asked->missing = distinct.size();
-    for (const analysis::NamespaceName& name : distinct) {
-        auto& waiters = waiting_[name];
-        if (waiters.empty()) queued_.insert(name);
-        waiters.push_back(asked);
-    }
-    if (!queued_.empty()) {
+    if (names.empty()) return done({});
+    if (queue_.add(names, std::move(done))) {
         worker_.post([this] { ask_queued(); });
     }
 }
 
 void NamespaceResolver::ask_queued() {
     std::map<std::string, Database> databases;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const analysis::NamespaceName& name : queued_) databases[name.database][name.collection];
-        queued_.clear();
-    }
+    for (const analysis::NamespaceName& name : queue_.take()) databases[name.database][name.collection];
     for (auto& [database, collections] : databases) {
         ask(database, collections);
-        std::vector<std::shared_ptr<Asked>> complete;
-        {
-            const std::lock_guard lock(mutex_);
-            for (auto& [collection, facts] : collections) {
-                const analysis::NamespaceName name{database, collection};
-                for (const auto& asked : waiting_.extract(name).mapped()) {
-                    asked->answers.emplace_back(name, facts);
-                    if (--asked->missing == 0) complete.push_back(asked);
-                }
-            }
+        NamespaceAnswers answers;
+        for (auto& [collection, facts] : collections) {
+            answers.emplace_back(analysis::NamespaceName{database, collection}, std::move(facts));
         }
-        for (const auto& asked : complete) asked->done(std::move(asked->answers));
+        queue_.settle(answers);
     }
 }
 
@@ -108,7 +84,7 @@ void NamespaceResolver::ask(const std::string& database, Database& collections) 
             if (options_.log) options_.log(Severity::warning, "listCollections returned nonsense", database);
             return;  // every answer stays nullopt: what cannot be read could be the view that was asked for
         }
-        Facts& answer = answers[std::string(name->string())];
+        std::optional<analysis::NamespaceFacts>& answer = answers[std::string(name->string())];
         if (auto facts = options_.facts_of(database, *document)) {
             answer = std::move(*facts);
         } else if (options_.log) {

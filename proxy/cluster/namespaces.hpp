@@ -5,9 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +14,7 @@
 #include "proxy/analysis/analysis.hpp"
 #include "proxy/bson/view.hpp"
 #include "proxy/cluster/library.hpp"
+#include "proxy/cluster/namespace_queue.hpp"
 #include "proxy/keys/worker.hpp"
 
 namespace fieldgate::cluster {
@@ -42,22 +41,15 @@ class NamespaceResolver {
     NamespaceResolver(const NamespaceResolver&) = delete;
     NamespaceResolver& operator=(const NamespaceResolver&) = delete;
 
-    // nullopt: the server could not be asked, or its answer could not be understood. A namespace that does
-    // not exist has the facts of an ordinary collection.
-    using Answers = std::vector<std::pair<analysis::NamespaceName, std::optional<analysis::NamespaceFacts>>>;
-    using Done = std::function<void(Answers)>;
-    // Any thread; `done` is called once on the resolver's thread, and never after stop().
+    // A namespace that does not exist has the facts of an ordinary collection.
+    using Done = NamespaceQueue::Done;
+    // Any thread; `done` is called once on the resolver's thread (at once if nothing is asked), and never
+    // after stop().
     void resolve(std::vector<analysis::NamespaceName> names, Done done);
     void stop();
 
  private:
-    struct Asked {
-        Answers answers;
-        std::size_t missing = 0;
-        Done done;
-    };
-    using Facts = std::optional<analysis::NamespaceFacts>;
-    using Database = std::map<std::string, Facts>;  // by collection
+    using Database = std::map<std::string, std::optional<analysis::NamespaceFacts>>;  // by collection
 
     void ask_queued();
     void ask(const std::string& database, Database& collections);
@@ -65,10 +57,7 @@ class NamespaceResolver {
     struct Connection;
     NamespaceOptions options_;
     std::unique_ptr<Connection> connection_;
-    std::mutex mutex_;
-    // Who waits for which name; names that are queued or under way.
-    std::map<analysis::NamespaceName, std::vector<std::shared_ptr<Asked>>> waiting_;
-    std::set<analysis::NamespaceName> queued_;
+    NamespaceQueue queue_;
     keys::Worker worker_{"namespaces"};
 };
 

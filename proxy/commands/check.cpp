@@ -132,8 +132,9 @@ int check(const std::filesystem::path& file, bool connect, Console console) {
         console.err << error->text << '\n';
         return exit_configuration;
     }
-    console.out << "ok      " << file.string() << ": " << config->schemas.size() << " protected namespaces, "
-                << config->roles.size() << " roles, " << config->listeners.size() << " listeners\n";
+    console.out << "ok      " << file.string() << " (protected namespaces: " << config->schemas.size()
+                << ", roles: " << config->roles.size() << ", listeners: " << config->listeners.size()
+                << ")\n";
     if (!connect) return exit_ok;
 
     Report report(console);

@@ -34,7 +34,7 @@ struct NamespaceName {
 struct NamespaceFacts {
     bool is_view = false;
     // For a view: every namespace its definition reads, viewOn first, then those its pipeline names.
-    std::vector<NamespaceName> reads;
+    std::vector<NamespaceName> reads = {};
     // The collection's own $jsonSchema validator contains `encrypt`, which this version does not apply.
     bool validator_encrypts = false;
 };

@@ -1,0 +1,524 @@
+#include "proxy/analysis/commands.hpp"
+
+#include <set>
+
+#include "support.hpp"
+
+namespace fieldgate::analysis::testing {
+namespace {
+
+using Names = std::vector<std::string>;
+
+// Every command of the table, by what becomes of it. Lists that are written twice on purpose: a row that
+// changes its answer must change it here too.
+const Names general{"hello",
+                    "isMaster",
+                    "ismaster",
+                    "ping",
+                    "buildInfo",
+                    "buildinfo",
+                    "saslStart",
+                    "saslContinue",
+                    "authenticate",
+                    "getnonce",
+                    "logout",
+                    "startSession",
+                    "endSessions",
+                    "refreshSessions",
+                    "killSessions",
+                    "killAllSessions",
+                    "killAllSessionsByPattern",
+                    "commitTransaction",
+                    "abortTransaction",
+                    "getLastError",
+                    "getlasterror",
+                    "getPrevError",
+                    "resetError",
+                    "connectionStatus",
+                    "whatsmyuri",
+                    "features",
+                    "listCommands",
+                    "isdbgrid",
+                    "getParameter",
+                    "getClusterParameter",
+                    "getCmdLineOpts",
+                    "getDefaultRWConcern",
+                    "getFreeMonitoringStatus",
+                    "hostInfo",
+                    "hostinfo",
+                    "serverStatus"};
+const Names general_read{"usersInfo", "rolesInfo", "listDatabases", "balancerStatus", "top"};
+const Names general_write{"createUser",
+                          "updateUser",
+                          "dropUser",
+                          "dropAllUsersFromDatabase",
+                          "grantRolesToUser",
+                          "revokeRolesFromUser",
+                          "createRole",
+                          "updateRole",
+                          "dropRole",
+                          "dropAllRolesFromDatabase",
+                          "grantPrivilegesToRole",
+                          "revokePrivilegesFromRole",
+                          "grantRolesToRole",
+                          "revokeRolesFromRole",
+                          "invalidateUserCache",
+                          "killOp"};
+const Names revealing_read{"lockInfo", "connPoolStats", "getLog", "currentOp"};
+const Names revealing_write{"profile",
+                            "enableSharding",
+                            "balancerStart",
+                            "balancerStop",
+                            "addShardToZone",
+                            "removeShardFromZone",
+                            "setParameter",
+                            "setClusterParameter",
+                            "setDefaultRWConcern",
+                            "setFeatureCompatibilityVersion",
+                            "configureFailPoint",
+                            "replSetStepDown",
+                            "replSetFreeze",
+                            "fsync",
+                            "fsyncUnlock",
+                            "logRotate",
+                            "rotateCertificates",
+                            "shutdown"};
+const Names closed{"addShard",
+                   "removeShard",
+                   "listShards",
+                   "getShardMap",
+                   "atlasVersion",
+                   "replSetGetStatus",
+                   "replSetGetConfig",
+                   "replSetInitiate",
+                   "replSetReconfig",
+                   "setQuerySettings",
+                   "removeQuerySettings",
+                   "applyOps",
+                   "doTxn",
+                   "eval",
+                   "$eval",
+                   "group",
+                   "geoNear",
+                   "copydb",
+                   "copydbgetnonce",
+                   "clone",
+                   "cloneCollection"};
+const Names whole_database{"listCollections", "dbStats", "dbstats", "dbHash"};
+const Names passes_on_protected{"killCursors", "drop",      "dropIndexes",     "deleteIndexes",
+                                "listIndexes", "reIndex",   "compact",         "validate",
+                                "collStats",   "collstats", "dropSearchIndex", "listSearchIndexes"};
+const Names refused_on_protected{"mapReduce",
+                                 "mapreduce",
+                                 "geoSearch",
+                                 "parallelCollectionScan",
+                                 "collMod",
+                                 "cloneCollectionAsCapped",
+                                 "convertToCapped",
+                                 "planCacheClear",
+                                 "planCacheClearFilters",
+                                 "planCacheListFilters",
+                                 "planCacheSetFilter",
+                                 "createSearchIndexes",
+                                 "updateSearchIndex",
+                                 "compactStructuredEncryptionData",
+                                 "cleanupStructuredEncryptionData"};
+const Names refused_on_protected_full_name{"dataSize",
+                                           "shardCollection",
+                                           "reshardCollection",
+                                           "refineCollectionShardKey",
+                                           "unshardCollection",
+                                           "moveCollection",
+                                           "moveChunk",
+                                           "moveRange",
+                                           "mergeChunks",
+                                           "split",
+                                           "splitVector",
+                                           "updateZoneKeyRange",
+                                           "analyzeShardKey",
+                                           "configureQueryAnalyzer",
+                                           "balancerCollectionStatus"};
+// These have tests of their own, here and in the other files of this folder.
+const Names tested_apart{"insert",        "update",        "delete",       "find",
+                         "getMore",       "count",         "distinct",     "aggregate",
+                         "findAndModify", "findandmodify", "bulkWrite",    "explain",
+                         "create",        "createIndexes", "dropDatabase", "renameCollection"};
+
+class CommandTable : public ::testing::Test {
+ protected:
+    Outcome run(const std::string& name, const std::string& value, const std::string& more = "") const {
+        return clinic.analyse("{\"" + name + "\": " + value + more + "}");
+    }
+    Clinic clinic;
+};
+
+// What cloneCollectionAsCapped needs besides.
+std::string more_of(const std::string& name) {
+    return name == "cloneCollectionAsCapped" ? R"(, "toCollection": "other")" : "";
+}
+
+TEST_F(CommandTable, every_row_is_in_one_list) {
+    std::multiset<std::string> listed;
+    for (const Names* names : {&general, &general_read, &general_write, &revealing_read, &revealing_write,
+                               &closed, &whole_database, &passes_on_protected, &refused_on_protected,
+                               &refused_on_protected_full_name, &tested_apart})
+        listed.insert(names->begin(), names->end());
+    for (const Command& row : command_table()) EXPECT_EQ(listed.count(std::string(row.name)), 1u) << row.name;
+    EXPECT_EQ(listed.size(), command_table().size());
+}
+
+TEST_F(CommandTable, rows_are_found_by_their_exact_names) {
+    for (const Command& row : command_table()) EXPECT_EQ(find_command(row.name), &row);
+    for (const std::string name : {"FIND", "Insert", "findAndMODIFY", "", "finds", "zzz", "isMASTER"})
+        EXPECT_EQ(find_command(name), nullptr);
+}
+
+TEST_F(CommandTable, commands_about_no_documents_pass) {
+    for (const auto& [names, access] :
+         {std::pair{&general, Access::none}, {&general_read, Access::read}, {&general_write, Access::write}})
+        for (const std::string& name : *names) {
+            const Outcome outcome = run(name, "1");
+            EXPECT_TRUE(outcome.passed()) << name << ": " << outcome;
+            EXPECT_EQ(outcome.plan.command, name);
+            EXPECT_EQ(outcome.plan.access, access) << name;
+            EXPECT_FALSE(outcome.plan.requires_reveal_everything) << name;
+            EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::pass);
+            EXPECT_EQ(outcome.plan.collection, "");
+        }
+}
+
+TEST_F(CommandTable, commands_that_show_what_others_do_need_a_role_that_reveals_everything) {
+    for (const auto& [names, access] :
+         {std::pair{&revealing_read, Access::read}, {&revealing_write, Access::write}})
+        for (const std::string& name : *names) {
+            const Outcome outcome = run(name, "1");
+            EXPECT_TRUE(outcome.passed()) << name << ": " << outcome;
+            EXPECT_TRUE(outcome.plan.requires_reveal_everything) << name;
+            EXPECT_EQ(outcome.plan.access, access) << name;
+        }
+}
+
+TEST_F(CommandTable, closed_commands_are_refused_wherever_they_point) {
+    for (const std::string& name : closed)
+        for (const std::string value : {"1", R"("wards")", R"("patients")", "[]"})
+            expect_refusal(run(name, value), code::command_not_supported,
+                           "The command '" + name + "' is refused: ");
+}
+
+TEST_F(CommandTable, no_command_without_documents_takes_sequences) {
+    for (const Names* names : {&general, &general_read, &general_write, &revealing_read, &revealing_write,
+                               &whole_database, &passes_on_protected, &refused_on_protected})
+        for (const std::string& name : *names)
+            expect_refusal(clinic.analyse("{\"" + name + R"(": "wards"})", {{"documents", {"{}"}}}),
+                           code::failed_to_parse, "cannot have a document sequence");
+}
+
+TEST_F(CommandTable, commands_about_a_whole_database_pass_outside_of_the_servers_own) {
+    for (const std::string& name : whole_database) {
+        EXPECT_TRUE(run(name, "1").passed()) << name;
+        EXPECT_FALSE(run(name, "1").plan.requires_reveal_everything) << name;
+        for (const std::string database : {"local", "config"})
+            EXPECT_TRUE(run(name, "1", R"(, "$db": ")" + database + "\"").plan.requires_reveal_everything)
+                << name;
+    }
+}
+
+TEST_F(CommandTable, commands_about_a_collections_structure_pass_on_protected_ones) {
+    for (const std::string& name : passes_on_protected) {
+        const Outcome outcome = run(name, R"("patients")");
+        EXPECT_TRUE(outcome.passed()) << name << ": " << outcome;
+        EXPECT_EQ(outcome.plan.protected_namespace, &clinic.config.schemas[0]) << name;
+        EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar) << name;
+        EXPECT_TRUE(run(name, R"("wards")").passed()) << name;
+        EXPECT_EQ(run(name, R"("wards")").plan.shape.kind, ReplyShape::Kind::pass);
+        expect_refusal(run(name, R"({"$binary": {"base64": "AAAAAAAAAAAAAAAAAAAAAA==", "subType": "04"}})"),
+                       code::invalid_namespace, "collections by UUID are refused");
+    }
+    EXPECT_TRUE(run("drop", R"("patients")").plan.deletes);
+    EXPECT_EQ(run("drop", R"("patients")").plan.access, Access::write);
+}
+
+TEST_F(CommandTable, commands_that_cannot_be_analysed_are_refused_on_protected_namespaces) {
+    for (const std::string& name : refused_on_protected) {
+        expect_refusal(
+            run(name, R"("patients")", more_of(name)), code::command_not_supported,
+            "command not supported for auto encryption: " + name + " on 'medicalRecords.patients'");
+        EXPECT_TRUE(run(name, R"("wards")", more_of(name)).passed())
+            << name << run(name, R"("wards")", more_of(name));
+        expect_refusal(run(name, R"({"$binary": {"base64": "AAAAAAAAAAAAAAAAAAAAAA==", "subType": "04"}})"),
+                       code::invalid_namespace, "collections by UUID are refused");
+    }
+    for (const std::string& name : refused_on_protected_full_name) {
+        expect_refusal(run(name, R"("medicalRecords.patients")", R"(, "$db": "admin")"),
+                       code::command_not_supported, "command not supported for auto encryption: " + name);
+        EXPECT_TRUE(run(name, R"("medicalRecords.wards")", R"(, "$db": "admin")").passed()) << name;
+        for (const std::string value : {R"("wards")", "5", R"(".x")", R"("x.")"})
+            expect_refusal(run(name, value, R"(, "$db": "admin")"), code::invalid_namespace,
+                           "needs the name");
+    }
+}
+
+TEST_F(CommandTable, unknown_commands_are_refused_by_name_unless_the_operator_vouches) {
+    expect_refusal(run("unheardOf", "1"), code::command_not_supported,
+                   "command not supported for auto encryption: 'unheardOf'");
+    expect_refusal(run("FIND", R"("patients")"), code::command_not_supported, "'FIND'");
+    clinic.config.commands_pass = {"unheardOf", "applyOps"};
+    EXPECT_TRUE(run("unheardOf", "1").passed());
+    EXPECT_EQ(run("unheardOf", "1").plan.command, "(vouched for)");
+    expect_refusal(clinic.analyse(R"({"unheardOf": 1})", {{"documents", {"{}"}}}), code::failed_to_parse,
+                   "document sequence");
+    // Nobody can vouch for what the table knows.
+    expect_refusal(run("applyOps", "1"), code::command_not_supported, "is refused");
+}
+
+TEST_F(CommandTable, the_body_names_its_database_and_command_once) {
+    expect_refusal(clinic.analyse(json(R"({"find": "wards"})")), code::failed_to_parse, "'$db' is missing");
+    expect_refusal(run("find", R"("wards")", R"(, "$db": 5)"), code::failed_to_parse,
+                   "'$db' must be a string, once");
+    expect_refusal(run("find", R"("wards")", R"(, "$db": "x", "$db": "medicalRecords")"),
+                   code::failed_to_parse, "once");
+    expect_refusal(run("find", R"("wards")", R"(, "find": "patients")"), code::failed_to_parse,
+                   "'find' is a duplicate field");
+    expect_refusal(run("ping", "1", R"(, "ping": 1)"), code::failed_to_parse, "duplicate");
+    expect_refusal(clinic.analyse(json("{}")), code::failed_to_parse, "empty");
+    for (const std::string database : {"", "a.b", "a\\u0000b"})
+        expect_refusal(run("find", R"("wards")", R"(, "$db": ")" + database + "\""), code::invalid_namespace,
+                       "Invalid database name");
+}
+
+TEST_F(CommandTable, explain_passes_on_unprotected_namespaces_only) {
+    for (const std::string name : {"find", "count", "distinct", "aggregate", "update", "delete",
+                                   "findAndModify", "findandmodify", "mapReduce", "mapreduce"}) {
+        const std::string inner = name == "aggregate" ? R"(, "pipeline": [])" : "";
+        const Outcome plain =
+            run("explain", "{\"" + name + R"(": "wards")" + inner + "}", R"(, "verbosity": "queryPlanner")");
+        EXPECT_TRUE(plain.passed()) << name << plain;
+        EXPECT_EQ(plain.plan.command, "explain");
+        EXPECT_EQ(plain.plan.collection, "wards");
+        EXPECT_EQ(plain.plan.access,
+                  name == "aggregate" || name == "find" ? Access::read : plain.plan.access);
+        expect_refusal(run("explain", "{\"" + name + R"(": "patients")" + inner + "}"),
+                       code::command_not_supported,
+                       "command not supported for auto encryption: explain on 'medicalRecords.patients'");
+        EXPECT_FALSE(run("explain", "{\"" + name + R"(": 1})").passed()) << name;
+    }
+    for (const std::string name :
+         {"insert", "explain", "getMore", "unheardOf", "applyOps", "bulkWrite", "dropDatabase"})
+        expect_refusal(run("explain", "{\"" + name + R"(": "wards"})"), code::command_not_supported,
+                       "explain of '" + name);
+    expect_refusal(run("explain", R"({"find": "wards", "find": "patients"})"), code::failed_to_parse,
+                   "duplicate");
+    expect_refusal(run("explain", R"({"find": "wards", "$db": "other"})"), code::bad_value,
+                   "another database");
+    EXPECT_TRUE(run("explain", R"({"find": "wards", "$db": "medicalRecords"})").passed());
+    expect_refusal(run("explain", "{}"), code::failed_to_parse, "empty");
+    expect_refusal(run("explain", "5"), code::type_mismatch, "'explain'");
+    expect_refusal(
+        run("explain", R"({"aggregate": "wards", "pipeline": [{"$lookup": {"from": "patients"}}]})"),
+        code::command_not_supported, "names the protected namespace");
+}
+
+TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {
+    const auto bulk = [&](const Names& namespaces, bool in_body,
+                          const std::string& op = R"({"insert": 0, "document": {}})") {
+        Names entries;
+        std::string array;
+        for (const std::string& name : namespaces) {
+            entries.push_back(R"({"ns": ")" + name + "\"}");
+            array += (array.empty() ? "" : ", ") + entries.back();
+        }
+        if (in_body)
+            return clinic.analyse(R"({"bulkWrite": 1, "$db": "admin", "ops": [)" + op + R"(], "nsInfo": [)" +
+                                  array + "]}");
+        return clinic.analyse(R"({"bulkWrite": 1, "$db": "admin"})", {{"ops", {op}}, {"nsInfo", entries}});
+    };
+    for (const bool in_body : {true, false}) {
+        const Outcome outcome = bulk({"medicalRecords.wards", "x.y"}, in_body);
+        EXPECT_TRUE(outcome.passed()) << outcome;
+        EXPECT_EQ(outcome.plan.others, (std::vector<NamespaceName>{{"medicalRecords", "wards"}, {"x", "y"}}));
+        EXPECT_EQ(outcome.plan.access, Access::write);
+        EXPECT_TRUE(outcome.plan.deletes);
+        expect_refusal(bulk({"x.y", "medicalRecords.patients"}, in_body), code::command_not_supported,
+                       "protected namespace");
+        expect_refusal(bulk({"encryption.__keyVault"}, in_body), code::command_not_supported, "key vault");
+        expect_refusal(bulk({"nodot"}, in_body), code::invalid_namespace, "Invalid namespace");
+        expect_refusal(
+            bulk({"x.y"}, in_body, R"({"update": 0, "updateMods": [{"$lookup": {"from": "patients"}}]})"),
+            code::command_not_supported, "cannot stand in an update");
+        EXPECT_TRUE(bulk({"x.y"}, in_body, R"({"update": 0, "updateMods": [{"$set": {"x": 1}}]})").passed());
+    }
+    expect_refusal(clinic.analyse(R"({"bulkWrite": 1, "$db": "admin", "ops": []})"), code::failed_to_parse,
+                   "needs nsInfo");
+    expect_refusal(
+        clinic.analyse(
+            R"({"bulkWrite": 1, "$db": "admin", "nsInfo": [{"ns": "x.y", "ns": "medicalRecords.patients"}]})"),
+        code::invalid_namespace, "once");
+    expect_refusal(clinic.analyse(R"({"bulkWrite": 1, "$db": "admin", "nsInfo": [{"ns": 5}]})"),
+                   code::invalid_namespace, "full name");
+    expect_refusal(clinic.analyse(R"({"bulkWrite": 1, "$db": "admin", "nsInfo": [5]})"), code::type_mismatch,
+                   "array of objects");
+    EXPECT_EQ(
+        clinic.analyse(R"({"bulkWrite": 1})", {{"nsInfo", {R"({"ns": "x.y"})"}}}, true).plan.others.size(),
+        1u);
+}
+
+TEST_F(CommandTable, create_on_a_protected_name_is_plain) {
+    EXPECT_EQ(run("create", R"("patients")", R"(, "capped": true, "size": 5)").plan.shape.kind,
+              ReplyShape::Kind::scalar);
+    for (const std::string option : {"viewOn", "pipeline", "validator", "timeseries", "encryptedFields"})
+        expect_refusal(run("create", R"("patients")", ", \"" + option + R"(": "x")"),
+                       code::command_not_supported, "create." + option);
+    expect_refusal(run("create", R"("patients")", R"(, "collation": {"locale": "de"})"),
+                   code::command_not_supported, "create.collation");
+    EXPECT_TRUE(run("create", R"("patients")", R"(, "collation": {"locale": "simple"})").passed());
+    expect_refusal(run("create", R"("patients")", R"(, "badField": 1)"), code::unknown_field,
+                   "create.badField");
+}
+
+TEST_F(CommandTable, views_over_protected_namespaces_are_not_defined) {
+    for (const std::string name : {"create", "collMod"}) {
+        const std::string text = "names the protected namespace";
+        const auto define = [&](const std::string& more) { return run(name, R"("v")", ", " + more); };
+        expect_refusal(define(R"("viewOn": "patients", "pipeline": [])"), code::command_not_supported, text);
+        expect_refusal(define(R"("viewOn": "wards", "pipeline": [{"$lookup": {"from": "patients"}}])"),
+                       code::command_not_supported, text);
+        expect_refusal(define(R"("viewOn": "wards", "pipeline": [{"$unionWith": "patients"}])"),
+                       code::command_not_supported, text);
+        expect_refusal(define(R"("viewOn": "wards", "viewOn": "patients")"), code::failed_to_parse,
+                       "duplicate");
+        expect_refusal(define(R"("viewOn": 5)"), code::invalid_namespace, "'viewOn'");
+        expect_refusal(define(R"("viewOn": "wards", "pipeline": [{"$out": "x"}])"),
+                       code::command_not_supported, "cannot stand here");
+        expect_refusal(define(R"("viewOn": "wards", "pipeline": 5)"), code::type_mismatch, "'pipeline'");
+        const Outcome outcome = define(R"("viewOn": "wards", "pipeline": [{"$lookup": {"from": "beds"}}])");
+        EXPECT_TRUE(outcome.passed()) << outcome;
+        EXPECT_EQ(outcome.plan.others,
+                  (std::vector<NamespaceName>{{"medicalRecords", "wards"}, {"medicalRecords", "beds"}}));
+    }
+}
+
+TEST_F(CommandTable, indexes_on_protected_namespaces) {
+    const auto index = [&](const std::string& spec) {
+        return run("createIndexes", R"("patients")", R"(, "indexes": [)" + spec + "]");
+    };
+    for (const std::string spec :
+         {R"({"key": {"ssn": 1}, "name": "a", "unique": true})", R"({"key": {"bloodType": -1}, "name": "a"})",
+          R"({"key": {"insurance.policyNumber": 1, "name": 1}, "name": "a", "v": 2})",
+          R"({"key": {"name": "text"}, "name": "a"})", R"({"key": {"name": "hashed"}, "name": "a"})",
+          R"({"key": {"place": "2dsphere"}, "name": "a"})",
+          R"({"key": {"admitted": 1}, "name": "a", "expireAfterSeconds": 5})",
+          R"({"key": {"tags.$**": 1}, "name": "a"})", R"({"key": {"insurance": 1}, "name": "a"})",
+          R"({"key": {"name": 1}, "collation": {"locale": "de"}, "name": "a"})",
+          R"({"key": {"name": "text"}, "weights": {"name": 5}, "name": "a"})",
+          R"({"key": {"ssn": 1.0}, "name": "a"})"})
+        EXPECT_TRUE(index(spec).passed()) << spec << index(spec);
+    EXPECT_EQ(index(R"({"key": {"ssn": 1}, "name": "a"})").plan.access, Access::write);
+    const std::string text = "Comparison to encrypted fields not supported";
+    for (const std::string spec :
+         {R"({"key": {"bloodType": 1}, "unique": true})", R"({"key": {"insurance": 1}, "unique": true})",
+          R"({"key": {"bloodType": 1}, "prepareUnique": true})", R"({"key": {"ssn": "hashed"}})",
+          R"({"key": {"ssn": "text"}})", R"({"key": {"ssn": "2dsphere"}})", R"({"key": {"ssn": 145014000}})",
+          R"({"key": {"dateOfBirth": 1}, "expireAfterSeconds": 5})", R"({"key": {"$**": 1}})",
+          R"({"key": {"$**": "text"}})", R"({"key": {"insurance.$**": 1}})", R"({"key": {"ssn.$**": 1}})",
+          R"({"key": {"ssn.x": 1}})", R"({"key": {"ssn": 1}, "collation": {"locale": "de"}})",
+          R"({"key": {"name": "text"}, "weights": {"ssn": 5}})",
+          R"({"key": {"name": "text"}, "weights": {"$**": 5}})"})
+        expect_refusal(index(spec), code::operation_not_on_encrypted, text);
+    expect_refusal(index(R"({"key": {"name": 1}, "partialFilterExpression": {"ssn": 5}})"),
+                   code::command_not_supported, "partialFilterExpression");
+    expect_refusal(index(R"({"key": {"$**": 1}, "wildcardProjection": {"ssn": 0}})"),
+                   code::operation_not_on_encrypted, text);
+    expect_refusal(index(R"({"key": {"x.$**": 1}, "wildcardProjection": {"ssn": 0}})"),
+                   code::command_not_supported, "wildcardProjection");
+    expect_refusal(index(R"({"key": {"name": 1}, "badField": {"ssn": 5}})"), code::unknown_field,
+                   "indexes.badField");
+    expect_refusal(index(R"({"name": "a"})"), code::failed_to_parse, "'indexes.key' is missing");
+    expect_refusal(index(R"({"key": 5})"), code::type_mismatch, "key must be an object");
+    expect_refusal(index("5"), code::type_mismatch, "An index must be an object");
+    expect_refusal(run("createIndexes", R"("patients")", R"(, "indexes": {})"), code::type_mismatch,
+                   "'indexes'");
+    EXPECT_TRUE(run("createIndexes", R"("wards")",
+                    R"(, "indexes": [{"key": {"x": 1}, "partialFilterExpression": {"x": 5}}])")
+                    .passed());
+}
+
+TEST_F(CommandTable, drop_database_is_a_deletion_and_may_take_the_key_vault_with_it) {
+    const Outcome outcome = run("dropDatabase", "1");
+    EXPECT_TRUE(outcome.passed());
+    EXPECT_TRUE(outcome.plan.deletes);
+    EXPECT_EQ(outcome.plan.access, Access::write);
+    EXPECT_FALSE(outcome.plan.touches_key_vault);
+    EXPECT_TRUE(run("dropDatabase", "1", R"(, "$db": "encryption")").plan.touches_key_vault);
+    EXPECT_TRUE(run("dropDatabase", "1", R"(, "$db": "local")").plan.requires_reveal_everything);
+    expect_refusal(clinic.analyse(R"({"dropDatabase": 1})", {{"x", {"{}"}}}), code::failed_to_parse,
+                   "document sequence");
+}
+
+TEST_F(CommandTable, renames_stay_on_one_side_of_protection) {
+    const auto rename = [&](const std::string& from, const std::string& to, const std::string& more = "") {
+        return run("renameCollection", "\"" + from + "\"",
+                   R"(, "to": ")" + to + R"(", "$db": "admin")" + more);
+    };
+    const Outcome outcome = rename("x.a", "y.b");
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_EQ(outcome.plan.database, "x");
+    EXPECT_EQ(outcome.plan.collection, "a");
+    EXPECT_EQ(outcome.plan.others, (std::vector<NamespaceName>{{"y", "b"}}));
+    EXPECT_FALSE(outcome.plan.deletes);
+    EXPECT_TRUE(rename("x.a", "y.b", R"(, "dropTarget": true)").plan.deletes);
+    EXPECT_FALSE(rename("x.a", "y.b", R"(, "dropTarget": false)").plan.deletes);
+    expect_refusal(rename("medicalRecords.patients", "medicalRecords.open"), code::command_not_supported,
+                   "another schema");
+    expect_refusal(rename("medicalRecords.open", "medicalRecords.patients"), code::command_not_supported,
+                   "protected namespace");
+    expect_refusal(rename("x.a", "encryption.__keyVault"), code::command_not_supported, "key vault");
+    EXPECT_TRUE(rename("encryption.__keyVault", "x.a").plan.touches_key_vault);
+    for (const std::string bad : {"nodot", ".x", "x."}) {
+        expect_refusal(rename(bad, "y.b"), code::invalid_namespace, "two full names");
+        expect_refusal(rename("y.b", bad), code::invalid_namespace, "two full names");
+    }
+    expect_refusal(run("renameCollection", R"("x.a")", R"(, "to": "y.b", "to": "medicalRecords.patients")"),
+                   code::invalid_namespace, "two full names");
+    expect_refusal(run("renameCollection", R"("x.a")"), code::invalid_namespace, "two full names");
+}
+
+TEST_F(CommandTable, renames_within_one_schema_need_a_role_that_reveals_everything) {
+    clinic.config.schemas[0].pattern = {"tenant_*", "patients*"};
+    const auto rename = [&](const std::string& from, const std::string& to) {
+        return run("renameCollection", "\"" + from + "\"", R"(, "to": ")" + to + "\"");
+    };
+    const Outcome outcome = rename("tenant_a.patients", "tenant_a.patients_old");
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_TRUE(outcome.plan.requires_reveal_everything);
+    EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
+    // Another database may mean another key.
+    expect_refusal(rename("tenant_a.patients", "tenant_b.patients"), code::command_not_supported,
+                   "another schema");
+    expect_refusal(rename("tenant_a.patients", "tenant_a.patients$"), code::invalid_namespace,
+                   "Invalid collection name");
+}
+
+TEST_F(CommandTable, copies_of_collections_do_not_reach_protected_names) {
+    expect_refusal(run("cloneCollectionAsCapped", R"("wards")", R"(, "toCollection": "patients")"),
+                   code::command_not_supported, "names the protected namespace");
+    expect_refusal(run("cloneCollectionAsCapped", R"("wards")"), code::invalid_namespace, "'toCollection'");
+    for (const std::string name : {"mapReduce", "mapreduce"}) {
+        for (const std::string out :
+             {R"("patients")", R"({"replace": "patients"})", R"({"merge": "patients"})",
+              R"({"reduce": "patients"})", R"({"replace": "patients", "db": "medicalRecords"})"})
+            expect_refusal(run(name, R"("wards")", R"(, "out": )" + out), code::command_not_supported,
+                           "names the protected namespace");
+        for (const std::string out :
+             {R"({"replace": "a", "merge": "patients"})", R"({"replace": "a", "replace": "patients"})",
+              R"({"db": "x"})", R"({"replace": 5})", R"({"unheardOf": "patients"})", "{}"})
+            expect_refusal(run(name, R"("wards")", R"(, "out": )" + out), code::invalid_namespace,
+                           "output of mapReduce");
+        expect_refusal(run(name, R"("wards")", R"(, "out": 5)"), code::type_mismatch, "'out'");
+        for (const std::string out :
+             {R"("x")", R"({"inline": 1})", R"({"merge": "x", "db": "y", "nonAtomic": true})"})
+            EXPECT_TRUE(run(name, R"("wards")", R"(, "out": )" + out).passed()) << out;
+    }
+}
+
+}  // namespace
+}  // namespace fieldgate::analysis::testing

@@ -1,0 +1,265 @@
+#include "proxy/analysis/match.hpp"
+
+#include <set>
+
+#include "support.hpp"
+
+namespace fieldgate::analysis::testing {
+namespace {
+
+constexpr auto no = code::operation_not_on_encrypted;
+
+// The paths of csfle.md 3.3, one of each kind.
+constexpr const char* det = "ssn";
+constexpr const char* rnd = "bloodType";
+constexpr const char* plain = "name";
+constexpr const char* parent = "insurance";
+constexpr const char* below = "ssn.x";
+
+struct OperatorCase {
+    std::string_view name;  // of the operator, for completeness
+    std::string value;      // of the predicate: { <path>: <value> }
+    // What each kind of path gives: "" passes untouched, "+..." is the edit expected, anything else a text of
+    // the refusal.
+    std::string on_det, on_random, on_parent;
+    std::string on_plain = "";
+};
+
+const std::string invalid = "Invalid match expression operator on encrypted field";
+const std::string randomized = "Cannot query on fields encrypted with the randomized encryption algorithm";
+
+std::vector<OperatorCase> cases() {
+    const std::string never = "Unsupported match expression operator for encryption";
+    std::vector<OperatorCase> all{
+        {"$eq", "5", "+", randomized, invalid},
+        {"$eq", R"({"$eq": 5})", "+.$eq", randomized, invalid},
+        {"$eq", "null", "Illegal equality to null predicate for encrypted field", randomized, ""},
+        {"$eq", R"({"$eq": null})", "Illegal equality to null predicate for encrypted field", randomized, ""},
+        {"$eq", R"("five")", "Cannot encrypt element of type: string", randomized, invalid},
+        {"$eq", R"({"a": 5})", "Cannot encrypt element of type: object", randomized, invalid},
+        {"$eq", "[5]", "Cannot encrypt element of type: array", randomized, invalid},
+        {"$eq", R"({"$numberDouble": "5.0"})", "Cannot encrypt element of type: double", randomized, invalid},
+        {"$eq", R"({"$regularExpression": {"pattern": "5", "options": ""}})", invalid, invalid, invalid},
+        {"$ne", R"({"$ne": 5})", "+.$ne", randomized, invalid},
+        {"$ne", R"({"$ne": null})", "Illegal equality to null predicate", randomized, ""},
+        {"$in", R"({"$in": [5]})", "+.$in[0]", randomized, invalid},
+        {"$in", R"({"$in": [null]})", "Illegal equality to null inside $in against an encrypted field",
+         randomized, ""},
+        {"$in", R"({"$in": [{"$regularExpression": {"pattern": "5", "options": ""}}]})", invalid, invalid,
+         invalid},
+        {"$in", R"({"$in": [{"$gt": 5}]})", invalid, invalid, invalid, ""},
+        {"$in", R"({"$in": 5})", "$in needs an array", "$in needs an array", "$in needs an array"},
+        {"$nin", R"({"$nin": [5]})", "+.$nin[0]", randomized, invalid},
+        {"$nin", R"({"$nin": [null]})", "Illegal equality to null inside $in", randomized, ""},
+        {"$not", R"({"$not": {"$eq": 5}})", "+.$not.$eq", randomized, invalid},
+        {"$not", R"({"$not": {"$exists": true}})", "", "", ""},
+        {"$not", R"({"$not": {"$not": {"$in": [5]}}})", "+.$not.$not.$in[0]", randomized, invalid},
+        {"$not", R"({"$not": {"$gt": 5}})", invalid, invalid, invalid},
+        {"$not", R"({"$not": {"$regularExpression": {"pattern": "5", "options": ""}}})", invalid, invalid,
+         invalid},
+        {"$exists", R"({"$exists": true})", "", "", ""},
+        {"$exists", R"({"$exists": 0})", "", "", ""},
+        {"$exists", R"({"$exists": 145014000})", invalid, invalid, invalid},
+        {"$type", R"({"$type": "int"})", invalid, invalid, ""},
+        {"$comment", R"({"$comment": "x"})", invalid, invalid, invalid, ""},
+        {"$sampleRate", R"({"$sampleRate": 0.5})", invalid, invalid, invalid, ""},
+        {"$regex", R"({"$exists": true, "$regex": "5"})", invalid, invalid, invalid},
+        {"$options", R"({"$exists": true, "$options": "i", "$regex": "5"})", invalid, invalid, invalid},
+        {"$eq", R"({"$unheardOf": 5})", invalid, invalid, invalid},
+    };
+    for (const std::string name :
+         {"$gt", "$gte", "$lt", "$lte", "$mod", "$size", "$all", "$elemMatch", "$bitsAllClear", "$bitsAllSet",
+          "$bitsAnyClear", "$bitsAnySet", "$near", "$nearSphere", "$geoIntersects", "$geoWithin", "$within",
+          "$maxDistance", "$minDistance"})
+        all.push_back(
+            {find_match_operator(name)->name, "{\"" + name + "\": 5}", invalid, invalid, invalid, ""});
+    for (const std::string name : {"$where", "$text", "$jsonSchema", "$expr", "$function", "$accumulator"})
+        all.push_back({find_match_operator(name)->name, "{\"" + name + "\": 5}", never, never, never, never});
+    for (const std::string name : {"$and", "$or", "$nor", "$alwaysTrue", "$alwaysFalse"})
+        all.push_back(
+            {find_match_operator(name)->name, "{\"" + name + "\": []}", invalid, invalid, invalid, ""});
+    return all;
+}
+
+void expect_case(const Clinic& clinic, const OperatorCase& each, const std::string& path,
+                 const std::string& expected) {
+    const std::string filter = "{\"" + path + "\": " + each.value + "}";
+    SCOPED_TRACE(filter);
+    const Outcome outcome = clinic.analyse(R"({"find": "patients", "filter": )" + filter + "}");
+    if (expected.empty()) {
+        EXPECT_TRUE(outcome.passed()) << outcome;
+        EXPECT_TRUE(outcome.edits.empty()) << outcome;
+    } else if (expected[0] == '+') {
+        EXPECT_EQ(outcome.edits,
+                  std::vector<std::string>{"filter." + path + expected.substr(1) + "=encrypt " + path})
+            << outcome;
+    } else {
+        EXPECT_TRUE(outcome.refused()) << outcome;
+        EXPECT_NE(outcome.refusal.errmsg.find(expected), std::string::npos)
+            << outcome << "\n  lacks: " << expected;
+    }
+}
+
+class Match : public ::testing::Test {
+ protected:
+    Outcome find(const std::string& filter) const {
+        return clinic.analyse(R"({"find": "patients", "filter": )" + filter + "}");
+    }
+    std::vector<std::string> edits(const std::string& filter) const {
+        const Outcome outcome = find(filter);
+        EXPECT_TRUE(outcome.passed()) << outcome;
+        return outcome.edits;
+    }
+    Clinic clinic;
+};
+
+TEST_F(Match, every_operator_on_every_kind_of_path) {
+    for (const OperatorCase& each : cases()) {
+        expect_case(clinic, each, det, each.on_det);
+        expect_case(clinic, each, rnd, each.on_random);
+        expect_case(clinic, each, parent, each.on_parent);
+        expect_case(clinic, each, plain, each.on_plain);
+        expect_case(clinic, each, "insurance.provider", each.on_plain);
+        expect_case(clinic, each, below, "below or through an encrypted field");
+    }
+}
+
+TEST_F(Match, every_row_of_the_table_has_a_success_and_a_refusal) {
+    std::set<std::string_view> succeeds{"$and",         "$or",      "$nor",       "$alwaysTrue",
+                                        "$alwaysFalse", "$comment", "$sampleRate"};
+    std::set<std::string_view> refused;
+    for (const OperatorCase& each : cases()) {
+        for (const std::string* result : {&each.on_det, &each.on_random, &each.on_parent, &each.on_plain})
+            (result->empty() || (*result)[0] == '+' ? succeeds : refused).insert(each.name);
+    }
+    for (const MatchOperator& row : match_operators()) {
+        EXPECT_EQ(refused.count(row.name), 1u) << row.name;
+        if (row.rule != MatchRule::never) {
+            EXPECT_EQ(succeeds.count(row.name), 1u) << row.name;
+        }
+    }
+}
+
+TEST_F(Match, operators_that_are_never_allowed_pass_on_unprotected_namespaces) {
+    for (const MatchOperator& row : match_operators()) {
+        if (row.rule != MatchRule::never) continue;
+        const Outcome outcome =
+            clinic.analyse(R"({"find": "wards", "filter": {")" + std::string(row.name) + R"(": "x"}})");
+        EXPECT_TRUE(outcome.passed()) << row.name << ": " << outcome;
+    }
+}
+
+TEST_F(Match, operators_that_are_never_allowed_are_found_at_the_top_and_inside_plain_conditions) {
+    for (const MatchOperator& row : match_operators()) {
+        if (row.rule != MatchRule::never) continue;
+        const std::string op = "{\"" + std::string(row.name) + "\": \"x\"}";
+        expect_refusal(find(op), no, "Unsupported match expression operator for encryption");
+        expect_refusal(find(R"({"$and": [{"name": "x"}, )" + op + "]}"), no, "Unsupported match expression");
+        expect_refusal(find(R"({"tags": {"$elemMatch": {"$and": [)" + op + "]}}}"), no,
+                       "Unsupported match expression");
+    }
+}
+
+TEST_F(Match, logical_operators_are_walked_to_any_depth) {
+    EXPECT_EQ(
+        edits(R"({"$or": [{"ssn": 1}, {"$and": [{"insurance.policyNumber": {"$in": [2, 3]}}, {"name": "x"}]},
+                                {"$nor": [{"ssn": {"$ne": 4}}]}]})"),
+        (std::vector<std::string>{
+            "filter.$or[0].ssn=encrypt ssn",
+            "filter.$or[1].$and[0].insurance.policyNumber.$in[0]=encrypt insurance.policyNumber",
+            "filter.$or[1].$and[0].insurance.policyNumber.$in[1]=encrypt insurance.policyNumber",
+            "filter.$or[2].$nor[0].ssn.$ne=encrypt ssn"}));
+    for (const std::string name : {"$and", "$or", "$nor"}) {
+        expect_refusal(find("{\"" + name + R"(": [{"name": 1}, {"ssn": {"$gt": 1}}]})"), no, invalid);
+        expect_refusal(find("{\"" + name + R"(": {"ssn": 1}})"), code::bad_value, "must be an array");
+        expect_refusal(find("{\"" + name + R"(": [5]})"), code::bad_value, "need to be full objects");
+    }
+}
+
+TEST_F(Match, operators_that_pass_at_the_top) {
+    EXPECT_TRUE(edits(R"({"$comment": "why", "$sampleRate": 0.5, "name": "x"})").empty());
+    EXPECT_TRUE(edits(R"({"$alwaysTrue": 1})").empty());
+    EXPECT_TRUE(edits(R"({"$alwaysFalse": 1})").empty());
+}
+
+TEST_F(Match, field_operators_and_unknown_ones_are_refused_at_the_top) {
+    expect_refusal(find(R"({"$gt": 5})"), code::bad_value, "cannot stand at the top");
+    expect_refusal(find(R"({"$eq": 5})"), code::bad_value, "cannot stand at the top");
+    expect_refusal(find(R"({"$unheardOf": 5})"), no,
+                   "Unsupported match expression operator for encryption: '$unheardOf'");
+    expect_refusal(find(R"({"": 5, "$id": 5})"), no, "Unsupported match expression operator");
+}
+
+TEST_F(Match, mixed_operators_and_names_are_refused) {
+    expect_refusal(find(R"({"ssn": {"$eq": 5, "x": 5}})"), no, invalid);
+    // Without an operator first it is an object to compare with.
+    expect_refusal(find(R"({"ssn": {"x": 5, "$eq": 5}})"), code::field_cannot_be_encrypted, "type: object");
+}
+
+TEST_F(Match, several_operators_on_one_field_are_all_looked_at) {
+    EXPECT_EQ(edits(R"({"ssn": {"$exists": true, "$ne": 1, "$nin": [2, 3]}})"),
+              (std::vector<std::string>{"filter.ssn.$ne=encrypt ssn", "filter.ssn.$nin[0]=encrypt ssn",
+                                        "filter.ssn.$nin[1]=encrypt ssn"}));
+    expect_refusal(find(R"({"ssn": {"$ne": 1, "$gt": 2}})"), no, invalid);
+}
+
+TEST_F(Match, the_same_field_twice_is_encrypted_twice) {
+    bson::Buffer filter;
+    bson::Builder(filter).append_int32("ssn", 1).append_int32("ssn", 2).finish();
+    bson::Buffer body;
+    bson::Builder(body)
+        .append_string("find", "patients")
+        .append_document("filter", filter)
+        .append_string("$db", "medicalRecords")
+        .finish();
+    EXPECT_EQ(clinic.analyse(body).edits.size(), 2u);
+}
+
+TEST_F(Match, deeper_paths) {
+    EXPECT_EQ(edits(R"({"insurance.agent.code": "x"})"),
+              std::vector<std::string>{"filter.insurance.agent.code=encrypt insurance.agent.code"});
+    expect_refusal(find(R"({"insurance.agent": {"code": "x"}})"), no, invalid);
+    expect_refusal(find(R"({"insurance": {"policyNumber": 5}})"), no, invalid);
+    expect_refusal(find(R"({"insurance.agent.code.x": "x"})"), no, "below or through");
+    expect_refusal(find(R"({"medicalRecords.weight": 180})"), no, "below or through");
+    expect_refusal(find(R"({"medicalRecords.0.weight": 180})"), no, "below or through");
+}
+
+TEST_F(Match, numbers_in_paths_below_protected_parents_are_refused) {
+    expect_refusal(find(R"({"insurance.0.policyNumber": 5})"), no, "below or through");
+    expect_refusal(find(R"({"insurance.0": 5})"), no, "below or through");
+    expect_refusal(find(R"({"ssn.0": 5})"), no, "below or through");
+    // The outermost value is no array: there a number is a name.
+    EXPECT_TRUE(edits(R"({"0.ssn": 5, "2024": {"x": 1}})").empty());
+    EXPECT_TRUE(edits(R"({"tags.0": "x"})").empty());
+}
+
+TEST_F(Match, matched_fields_are_noted_even_when_only_their_existence_is_asked) {
+    const Outcome outcome = find(R"({"ssn": 5, "bloodType": {"$exists": true}, "name": "x"})");
+    EXPECT_TRUE(clinic.use(outcome, "ssn").matched);
+    EXPECT_TRUE(clinic.use(outcome, "bloodType").matched);
+    EXPECT_FALSE(clinic.use(outcome, "insurance.policyNumber").matched);
+    EXPECT_FALSE(clinic.use(outcome, "ssn").written);
+}
+
+TEST_F(Match, an_empty_set_and_an_empty_filter_pass) {
+    EXPECT_TRUE(edits(R"({"ssn": {"$in": []}})").empty());
+    EXPECT_TRUE(edits("{}").empty());
+}
+
+TEST_F(Match, ciphertext_as_a_value_of_a_query_is_verified) {
+    EXPECT_EQ(edits(R"({"ssn": )" + ciphertext(1) + "}"), std::vector<std::string>{"filter.ssn=verify ssn"});
+    expect_refusal(find(R"({"ssn": )" + ciphertext(2) + "}"), code::field_cannot_be_encrypted,
+                   "binData subtype 6");
+    expect_refusal(find(R"({"bloodType": )" + ciphertext(2) + "}"), no, randomized);
+}
+
+TEST_F(Match, error_texts_name_the_path_and_never_the_value) {
+    const Outcome outcome = find(R"({"ssn": "145-01-4000"})");
+    EXPECT_NE(outcome.refusal.errmsg.find("'ssn'"), std::string::npos);
+    EXPECT_NE(outcome.refusal.errmsg.find("[ int ]"), std::string::npos);
+    EXPECT_EQ(outcome.refusal.errmsg.find("145"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fieldgate::analysis::testing

@@ -1,0 +1,289 @@
+#include "proxy/analysis/updates.hpp"
+
+#include <set>
+
+#include "support.hpp"
+
+namespace fieldgate::analysis::testing {
+namespace {
+
+constexpr auto no = code::operation_not_on_encrypted;
+
+class Update : public ::testing::Test {
+ protected:
+    Outcome update(const std::string& u, const std::string& more = "", const std::string& q = "{}") const {
+        return clinic.analyse(R"({"update": "patients"})",
+                              {{"updates", {R"({"q": )" + q + R"(, "u": )" + u + more + "}"}}});
+    }
+    std::vector<std::string> edits(const std::string& u) const {
+        const Outcome outcome = update(u);
+        EXPECT_TRUE(outcome.passed()) << u << ": " << outcome;
+        return outcome.edits;
+    }
+    Clinic clinic;
+};
+
+TEST_F(Update, set_encrypts_values_at_protected_paths) {
+    EXPECT_EQ(edits(R"({"$set": {"ssn": 5, "name": "x", "bloodType": "AB+", "insurance.policyNumber": 7}})"),
+              (std::vector<std::string>{
+                  "updates[0].u.$set.ssn=encrypt ssn", "updates[0].u.$set.bloodType=encrypt bloodType",
+                  "updates[0].u.$set.insurance.policyNumber=encrypt insurance.policyNumber"}));
+    EXPECT_EQ(edits(R"({"$setOnInsert": {"ssn": 5, "medicalRecords": []}})"),
+              (std::vector<std::string>{"updates[0].u.$setOnInsert.ssn=encrypt ssn",
+                                        "updates[0].u.$setOnInsert.medicalRecords=encrypt medicalRecords"}));
+}
+
+TEST_F(Update, set_of_a_parent_encrypts_inside_and_erases_the_rest) {
+    const Outcome outcome = update(R"({"$set": {"insurance": {"provider": "x", "policyNumber": 5}}})");
+    EXPECT_EQ(outcome.edits, std::vector<std::string>{
+                                 "updates[0].u.$set.insurance.policyNumber=encrypt insurance.policyNumber"});
+    EXPECT_TRUE(clinic.use(outcome, "insurance.policyNumber").written);
+    EXPECT_FALSE(clinic.use(outcome, "insurance.policyNumber").erased);
+    EXPECT_TRUE(clinic.use(outcome, "insurance.agent.code").erased);
+    EXPECT_FALSE(clinic.use(outcome, "ssn").erased);
+
+    const Outcome inner = update(R"({"$set": {"insurance.agent": {"name": "x"}}})");
+    EXPECT_TRUE(clinic.use(inner, "insurance.agent.code").erased);
+    EXPECT_FALSE(clinic.use(inner, "insurance.policyNumber").erased);
+
+    const Outcome on_insert = update(R"({"$setOnInsert": {"insurance": {"policyNumber": 5}}})");
+    EXPECT_EQ(on_insert.edits.size(), 1u);
+    EXPECT_FALSE(clinic.use(on_insert, "insurance.agent.code").erased);
+}
+
+TEST_F(Update, set_of_a_parent_to_null_erases_everything_below) {
+    const Outcome outcome = update(R"({"$set": {"insurance": null}})");
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_TRUE(clinic.use(outcome, "insurance.policyNumber").erased);
+    EXPECT_TRUE(clinic.use(outcome, "insurance.agent.code").erased);
+    for (const std::string value : {"[]", "5", R"("x")", R"([{"policyNumber": 5}])"})
+        expect_refusal(update(R"({"$set": {"insurance": )" + value + "}}"), code::field_cannot_be_encrypted,
+                       "contains encrypted fields");
+}
+
+TEST_F(Update, values_of_the_wrong_type_are_refused) {
+    expect_refusal(
+        update(R"({"$set": {"ssn": "5"}})"), code::field_cannot_be_encrypted,
+        "Cannot encrypt element of type: string because schema requires that type is one of: [ int ]");
+    expect_refusal(update(R"({"$set": {"ssn": null}})"), code::field_cannot_be_encrypted, "of type: null");
+    expect_refusal(update(R"({"$setOnInsert": {"note": null}})"), code::field_cannot_be_encrypted,
+                   "of type: null");
+    expect_refusal(update(R"({"$set": {"seen": {"$timestamp": {"t": 0, "i": 0}}}})"),
+                   code::field_cannot_be_encrypted, "Timestamp(0, 0)");
+    EXPECT_EQ(edits(R"({"$set": {"seen": {"$timestamp": {"t": 0, "i": 1}}}})").size(), 1u);
+}
+
+TEST_F(Update, unset_erases) {
+    const Outcome outcome = update(R"({"$unset": {"ssn": "", "contact": "", "name": ""}})");
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_TRUE(outcome.edits.empty());
+    EXPECT_TRUE(clinic.use(outcome, "ssn").erased);
+    EXPECT_TRUE(clinic.use(outcome, "contact.email").erased);
+    EXPECT_FALSE(clinic.use(outcome, "ssn").written);
+    EXPECT_FALSE(clinic.use(outcome, "bloodType").erased);
+    EXPECT_FALSE(outcome.plan.replaces_whole_documents);
+}
+
+struct OperatorCase {
+    std::string name, value, phrase;
+};
+
+std::vector<OperatorCase> cases() {
+    return {
+        {"$inc", "1", "$inc and $mul not allowed on encrypted values"},
+        {"$mul", "2", "$inc and $mul not allowed on encrypted values"},
+        {"$min", "1", "$max and $min not allowed on encrypted values"},
+        {"$max", "1", "$max and $min not allowed on encrypted values"},
+        {"$currentDate", "true", "$currentDate not allowed on encrypted values"},
+        {"$addToSet", "1", "$addToSet not allowed on encrypted values"},
+        {"$pop", "1", "$pop not allowed on encrypted values"},
+        {"$pull", "1", "$pull not allowed on encrypted values"},
+        {"$pullAll", "[1]", "$pullAll not allowed on encrypted values"},
+        {"$push", "1", "$push not allowed on encrypted values"},
+        {"$bit", R"({"and": 1})", "$bit not allowed on encrypted values"},
+        {"$rename", R"("other")", "$rename between two encrypted fields must have the same metadata"},
+        {"$set", "1", "below an encrypted field"},
+        {"$setOnInsert", "1", "below an encrypted field"},
+        {"$unset", "1", "below an encrypted field"},
+    };
+}
+
+TEST_F(Update, every_operator_on_every_kind_of_path) {
+    for (const OperatorCase& each : cases()) {
+        const auto with_path = [&](const std::string& path) {
+            return update("{\"" + each.name + "\": {\"" + path + "\": " + each.value + "}}");
+        };
+        SCOPED_TRACE(each.name);
+        EXPECT_TRUE(with_path("name").passed()) << with_path("name");
+        EXPECT_TRUE(with_path("insurance.provider").passed()) << with_path("insurance.provider");
+        // A rename has no array elements to name, protected or not.
+        EXPECT_EQ(with_path("tags.$.x").passed(), each.name != "$rename") << with_path("tags.$.x");
+        for (const std::string path : {"ssn.x", "insurance.0.policyNumber", "medicalRecords.0"})
+            expect_refusal(with_path(path), no, each.phrase);
+        if (each.name.starts_with("$set") || each.name == "$unset") continue;
+        for (const std::string path : {"ssn", "bloodType", "insurance", "insurance.policyNumber"})
+            expect_refusal(with_path(path), no, each.phrase);
+    }
+}
+
+TEST_F(Update, every_row_of_the_table_is_tested) {
+    std::set<std::string> tested;
+    for (const OperatorCase& each : cases()) tested.insert(each.name);
+    for (const UpdateOperator& row : update_operators())
+        EXPECT_EQ(tested.count(std::string(row.name)), 1u) << row.name;
+}
+
+TEST_F(Update, rename_is_refused_on_either_side) {
+    expect_refusal(update(R"({"$rename": {"name": "ssn"}})"), no, "$rename between two encrypted fields");
+    expect_refusal(update(R"({"$rename": {"ssn": "insurance.policyNumber"}})"), no, "$rename between");
+    expect_refusal(update(R"({"$rename": {"name": "insurance"}})"), no, "$rename between");
+    expect_refusal(update(R"({"$rename": {"name": "ssn.x"}})"), no, "$rename between");
+    expect_refusal(update(R"({"$rename": {"name": 5}})"), code::bad_value, "must be a string");
+    expect_refusal(update(R"({"$rename": {"name": "insurance.$[].policyNumber"}})"), code::bad_value,
+                   "plain path");
+    EXPECT_TRUE(edits(R"({"$rename": {"name": "fullName"}})").empty());
+}
+
+TEST_F(Update, positional_paths_that_could_reach_a_protected_field_are_refused) {
+    const std::string array = "Array update operations not allowed on encrypted values";
+    const std::string below = "Cannot encrypt fields below '$' positional update operator";
+    for (const UpdateOperator& row : update_operators()) {
+        const std::string op(row.name);
+        for (const std::string path :
+             {"insurance.$[].policyNumber", "insurance.$[i].policyNumber", "medicalRecords.$[]",
+              "medicalRecords.$[i].weight", "insurance.$[]", "ssn.$[]"})
+            expect_refusal(update("{\"" + op + "\": {\"" + path + "\": \"x\"}}"), no, array);
+        for (const std::string path :
+             {"insurance.$.policyNumber", "medicalRecords.$", "medicalRecords.$.weight", "insurance.$",
+              "insurance.agent.$.code", "$.ssn"})
+            expect_refusal(update("{\"" + op + "\": {\"" + path + "\": \"x\"}}"), no, below);
+    }
+    EXPECT_TRUE(edits(R"({"$set": {"visits.$[v].ward": 3, "tags.$": "x"}})").empty());
+}
+
+TEST_F(Update, array_filters_are_plain_conditions) {
+    EXPECT_TRUE(
+        update(R"({"$set": {"visits.$[v].ward": 3}})", R"(, "arrayFilters": [{"v.year": {"$gt": 2020}}])")
+            .passed());
+    expect_refusal(
+        update(R"({"$set": {"visits.$[v].ward": 3}})", R"(, "arrayFilters": [{"v": {"$expr": 1}}])"), no,
+        "Unsupported match expression operator");
+    expect_refusal(
+        update(R"({"$set": {"visits.$[v].ward": 3}})", R"(, "arrayFilters": [{"v": )" + ciphertext(1) + "}]"),
+        code::bad_value, "Ciphertext (binData subtype 6)");
+    expect_refusal(update(R"({"$set": {"x": 3}})", R"(, "arrayFilters": {})"), code::type_mismatch,
+                   "arrayFilters");
+}
+
+TEST_F(Update, a_replacement_is_encrypted_like_an_insert) {
+    const Outcome outcome = update(R"({"name": "x", "ssn": 5, "insurance": {"policyNumber": 6}})");
+    EXPECT_EQ(outcome.edits, (std::vector<std::string>{
+                                 "updates[0].u.ssn=encrypt ssn",
+                                 "updates[0].u.insurance.policyNumber=encrypt insurance.policyNumber"}));
+    EXPECT_TRUE(outcome.plan.replaces_whole_documents);
+    EXPECT_TRUE(update("{}").plan.replaces_whole_documents);
+    EXPECT_FALSE(update(R"({"$set": {"ssn": 5}})").plan.replaces_whole_documents);
+}
+
+TEST_F(Update, mixtures_of_operators_and_fields_are_refused) {
+    expect_refusal(update(R"({"ssn": 5, "$set": {"name": "x"}})"), code::failed_to_parse, "operator '$set'");
+    expect_refusal(update(R"({"$set": {"name": "x"}, "ssn": 5})"), no, "'ssn'");
+    expect_refusal(update(R"({"$unheardOf": {"name": "x"}})"), no, "'$unheardOf'");
+    expect_refusal(update(R"({"$set": 5})"), code::failed_to_parse, "needs an object");
+    expect_refusal(update("5"), code::type_mismatch, "must be an object");
+}
+
+TEST_F(Update, pipelines_are_refused) {
+    expect_refusal(update(R"([{"$set": {"name": "x"}}])"), no, "aggregation expression syntax");
+    expect_refusal(update("[]"), no, "aggregation expression syntax");
+}
+
+TEST_F(Update, the_query_is_a_filter) {
+    const Outcome outcome = update(R"({"$set": {"name": "x"}})", "", R"({"ssn": 5})");
+    EXPECT_EQ(outcome.edits, std::vector<std::string>{"updates[0].q.ssn=encrypt ssn"});
+    EXPECT_TRUE(clinic.use(outcome, "ssn").matched);
+    EXPECT_FALSE(clinic.use(outcome, "ssn").written);
+    expect_refusal(update(R"({"$set": {"name": "x"}})", "", R"({"ssn": {"$gt": 5}})"), no,
+                   "Invalid match expression");
+}
+
+TEST_F(Update, an_upsert_writes_what_its_filter_compares) {
+    const Outcome outcome = update(R"({"$set": {"name": "x"}})", R"(, "upsert": true)", R"({"ssn": 5})");
+    EXPECT_TRUE(clinic.use(outcome, "ssn").written);
+    const Outcome not_upsert = update(R"({"$set": {"name": "x"}})", R"(, "upsert": false)", R"({"ssn": 5})");
+    EXPECT_FALSE(clinic.use(not_upsert, "ssn").written);
+}
+
+TEST_F(Update, an_upsert_of_one_statement_says_nothing_about_another) {
+    const Outcome outcome =
+        clinic.analyse(R"({"update": "patients"})",
+                       {{"updates",
+                         {R"({"q": {"ssn": 5}, "u": {"$set": {"name": "x"}}})",
+                          R"({"q": {"name": 5}, "u": {"$set": {"name": "y"}}, "upsert": true})"}}});
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_FALSE(clinic.use(outcome, "ssn").written);
+}
+
+TEST_F(Update, a_collation_with_a_protected_predicate_is_refused) {
+    const std::string german = R"(, "collation": {"locale": "de"})";
+    expect_refusal(update(R"({"$set": {"name": "x"}})", german, R"({"ssn": 5})"), no, "collation");
+    EXPECT_TRUE(update(R"({"$set": {"name": "x"}})", german, R"({"name": "y"})").passed());
+    EXPECT_TRUE(
+        update(R"({"$set": {"name": "x"}})", R"(, "collation": {"locale": "simple"})", R"({"ssn": 5})")
+            .passed());
+    EXPECT_TRUE(update(R"({"$set": {"name": "x"}})", R"(, "collation": {})", R"({"ssn": 5})").passed());
+}
+
+TEST_F(Update, unknown_and_duplicate_fields_of_statements_are_refused) {
+    expect_refusal(update(R"({"$set": {"name": "x"}})", R"(, "badField": 1)"), code::unknown_field,
+                   "'updates.badField' is an unknown field");
+    expect_refusal(update(R"({"$set": {"name": "x"}})", R"(, "c": {"x": 1})"), code::command_not_supported,
+                   "not supported");
+    expect_refusal(update(R"({"$set": {"name": "x"}})", R"(, "u": {"$set": {"ssn": 5}})"),
+                   code::failed_to_parse, "'updates.u' is a duplicate field");
+    expect_refusal(update(R"({"$set": {"name": "x"}})", R"(, "sort": {"ssn": 1})"), no, "Cannot sort");
+    expect_refusal(update(R"({"$set": {"name": "x"}})", R"(, "multi": {"ssn": 5})"), code::type_mismatch,
+                   "'multi'");
+    expect_refusal(update(R"({"$set": {"name": "x"}})", R"(, "hint": {"ssn": 145014000})"),
+                   code::type_mismatch, "'hint'");
+}
+
+TEST_F(Update, ciphertext_at_a_protected_path_is_verified) {
+    EXPECT_EQ(edits(R"({"$set": {"ssn": )" + ciphertext(1) + R"(, "bloodType": )" + ciphertext(2) + "}}"),
+              (std::vector<std::string>{"updates[0].u.$set.ssn=verify ssn",
+                                        "updates[0].u.$set.bloodType=verify bloodType"}));
+    expect_refusal(update(R"({"$set": {"name": )" + ciphertext(1) + "}}"), code::bad_value, "Ciphertext");
+    expect_refusal(update(R"({"$push": {"tags": [)" + ciphertext(2) + "]}}"), code::bad_value, "Ciphertext");
+}
+
+TEST_F(Update, find_and_modify_is_analysed_like_an_update) {
+    for (const std::string name : {"findAndModify", "findandmodify"}) {
+        const auto modify = [&](const std::string& more) {
+            return clinic.analyse("{\"" + name + R"(": "patients", "query": {"ssn": 5}, )" + more + "}");
+        };
+        const Outcome outcome =
+            modify(R"("update": {"$set": {"bloodType": "0-"}}, "new": true, "fields": {"name": 1})");
+        EXPECT_EQ(outcome.edits, (std::vector<std::string>{"query.ssn=encrypt ssn",
+                                                           "update.$set.bloodType=encrypt bloodType"}));
+        EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::value);
+        EXPECT_EQ(outcome.plan.shape.tree.get(), &clinic.schema->root());
+        EXPECT_EQ(outcome.plan.access, Access::write);
+        EXPECT_FALSE(outcome.plan.deletes);
+        EXPECT_TRUE(modify(R"("remove": true)").plan.deletes);
+        EXPECT_FALSE(modify(R"("remove": false, "update": {"$set": {"name": "x"}})").plan.deletes);
+        EXPECT_TRUE(
+            clinic.use(modify(R"("update": {"$set": {"name": "x"}}, "upsert": true)"), "ssn").written);
+        EXPECT_TRUE(modify(R"("update": {"ssn": 6})").plan.replaces_whole_documents);
+        expect_refusal(modify(R"("update": [{"$set": {"name": "x"}}])"), no, "aggregation expression syntax");
+        expect_refusal(modify(R"("update": {"$inc": {"ssn": 1}})"), no, "$inc and $mul");
+        expect_refusal(modify(R"("sort": {"ssn": 1}, "remove": true)"), no, "Cannot sort");
+        expect_refusal(modify(R"("fields": {"x": "$ssn"}, "remove": true)"), no, "computed");
+        expect_refusal(modify(R"("let": {"x": 1}, "remove": true)"), code::command_not_supported,
+                       "'" + name + ".let'");
+        expect_refusal(modify(R"("badField": 1, "remove": true)"), code::unknown_field, "unknown field");
+        expect_refusal(modify(R"("collation": {"locale": "de"}, "remove": true)"), no, "collation");
+    }
+}
+
+}  // namespace
+}  // namespace fieldgate::analysis::testing

@@ -67,6 +67,7 @@ void apply(Node& root, LoadContext& context, const std::string& variable) {
                                       [&](const OverridableSection& s) { return s.name == section_name; });
     if (section == sections.end() || !is_upper(rest)) {
         std::vector<std::string> names;
+        names.reserve(sections.size());
         for (const OverridableSection& s : sections) names.push_back(s.name);
         context.problems.add(where, "names no section that the environment can override (" + join_or(names) +
                                         ", in capitals)" + did_you_mean(section_name, names));

@@ -9,7 +9,7 @@
 namespace fieldgate::config {
 namespace {
 
-constexpr std::size_t config_file_bytes_max = 4 * 1024 * 1024;
+constexpr std::size_t config_file_bytes_max = std::size_t{4} * 1024 * 1024;
 
 std::string all_texts(const std::vector<Problem>& problems) {
     std::string text;

@@ -79,6 +79,7 @@ void load_role_name(Section& section, const Config& config, Listener& listener) 
     const auto name = section.string("role");
     if (!name) return;
     std::vector<std::string> names;
+    names.reserve(config.roles.size());
     for (const Role& role : config.roles) names.push_back(role.name);
     const auto found = std::find(names.begin(), names.end(), *name);
     if (found == names.end())

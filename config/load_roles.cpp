@@ -55,6 +55,7 @@ void load_field(LoadContext& context, const Node& node, const std::string& path,
     Section section(context, &node, path);
     if (field == fields.end()) {
         std::vector<std::string> paths;
+        paths.reserve(fields.size());
         for (const EncryptedField& f : fields) paths.push_back(f.path);
         std::string below;
         for (const std::string& candidate : paths)
@@ -86,6 +87,7 @@ void load_fields(Section& role_section, const Config& config, Role& role) {
                 schemas != nullptr && schemas->find(child.key) != nullptr)
                 continue;
             std::vector<std::string> names;
+            names.reserve(config.schemas.size());
             for (const ProtectedNamespace& n : config.schemas) names.push_back(n.pattern.text());
             context.problems.add(child.key_where, path,
                                  "no schema protects this namespace: write it as under 'schemas'" +
@@ -131,6 +133,7 @@ Role load_role(Section& section, const std::string& name, const Config& config) 
     role.name = name;
     Section defaults(section.context(), section.take("encrypted_fields"), section.path("encrypted_fields"));
     role.encrypted_fields = field_rule(defaults, {});
+    role.rules.reserve(config.schemas.size());
     for (const ProtectedNamespace& schema : config.schemas)
         role.rules.emplace_back(schema.schema->fields().size(), role.encrypted_fields);
     load_fields(section, config, role);

@@ -12,7 +12,7 @@
 namespace fieldgate::config {
 namespace {
 
-constexpr std::size_t schema_file_bytes_max = 16 * 1024 * 1024;  // a BSON document is no larger
+constexpr std::size_t schema_file_bytes_max = std::size_t{16} * 1024 * 1024;  // a BSON document is no larger
 
 class SchemaLoader {
  public:

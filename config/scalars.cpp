@@ -35,8 +35,8 @@ struct Unit {
 
 // Longer names first: "ms" before "m".
 constexpr Unit duration_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-constexpr Unit size_units[] = {{"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024},
-                               {"KB", 1000},  {"MB", 1'000'000},    {"GB", 1'000'000'000},
+constexpr Unit size_units[] = {{"KiB", 1024}, {"MiB", 1'048'576}, {"GiB", 1'073'741'824},
+                               {"KB", 1000},  {"MB", 1'000'000},  {"GB", 1'000'000'000},
                                {"B", 1}};
 
 std::optional<std::uint64_t> multiply(std::uint64_t value, std::uint64_t factor) {

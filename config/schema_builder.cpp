@@ -75,6 +75,7 @@ std::optional<Keyword> keyword_of(std::string_view name) {
 
 std::vector<std::string> keyword_names() {
     std::vector<std::string> names;
+    names.reserve(std::size(keyword_table));
     for (const KeywordRow& row : keyword_table) names.emplace_back(row.name);
     return names;
 }
@@ -183,6 +184,7 @@ class Builder {
 
     void check_duplicates(const Node& node, const Place& place) {
         std::vector<std::string_view> names;
+        names.reserve(node.children.size());
         for (const Node& child : node.children) names.push_back(child.key);
         std::sort(names.begin(), names.end());
         for (auto at = std::adjacent_find(names.begin(), names.end()); at != names.end();

@@ -152,6 +152,7 @@ std::vector<const Node*> Section::list(const std::string& key) {
         problem(*node, key, "must be a list, not " + std::string(kind_name(node->kind)));
         return items;
     }
+    items.reserve(node->children.size());
     for (const Node& item : node->children) items.push_back(&item);
     return items;
 }

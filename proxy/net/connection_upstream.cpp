@@ -126,8 +126,10 @@ asio::awaitable<error_code> Connection::open_stream(const HostPort& member) {
         ec = co_await upstream_->connect(endpoint);
         if (!ec && process.upstream_tls) {
             set_deadline(process.upstream.connect_timeout);
-            ec = co_await upstream_->connect_tls(
-                process.upstream_tls.get(), {member.host, !process.upstream.tls->allow_invalid_hostnames});
+            // A variable, not a temporary: GCC 12 would copy its bytes into the coroutine and free them
+            // twice.
+            const PeerName name{member.host, !process.upstream.tls->allow_invalid_hostnames};
+            ec = co_await upstream_->connect_tls(process.upstream_tls.get(), name);
         }
         if (!ec) break;
     }

@@ -58,7 +58,7 @@ asio::awaitable<error_code> Stream::accept_tls(SSL_CTX* context) {
     return handshake();
 }
 
-asio::awaitable<error_code> Stream::connect_tls(SSL_CTX* context, PeerName name) {
+asio::awaitable<error_code> Stream::connect_tls(SSL_CTX* context, const PeerName& name) {
     ssl_.reset(SSL_new(context));
     if (!ssl_) throw std::bad_alloc();
     SSL_set_connect_state(ssl_.get());

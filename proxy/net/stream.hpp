@@ -43,7 +43,7 @@ class Stream {
     void tune();
 
     asio::awaitable<error_code> accept_tls(SSL_CTX* context);
-    asio::awaitable<error_code> connect_tls(SSL_CTX* context, PeerName name);
+    asio::awaitable<error_code> connect_tls(SSL_CTX* context, const PeerName& name);
     // What OpenSSL said about the last failure, for logs; certificate errors by name.
     const std::string& tls_error() const { return tls_error_; }
 

@@ -88,7 +88,7 @@ Peer& Peer::operator=(Peer&& other) noexcept {
 
 bool Peer::send(wire::Bytes bytes) {
     while (!bytes.empty()) {
-        const ssize_t n = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
         if (n <= 0) return false;
         bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
@@ -97,7 +97,7 @@ bool Peer::send(wire::Bytes bytes) {
 
 bool Peer::receive_exactly(std::uint8_t* to, std::size_t byte_count) {
     while (byte_count != 0) {
-        const ssize_t n = ::recv(descriptor_, to, byte_count, 0);
+        const ssize_t n = ::read(descriptor_, to, byte_count);
         if (n <= 0) return false;
         to += n;
         byte_count -= static_cast<std::size_t>(n);
@@ -121,7 +121,7 @@ std::string Peer::receive_text() {
 
 bool Peer::sees_end() {
     std::uint8_t byte = 0;
-    const ssize_t n = ::recv(descriptor_, &byte, 1, 0);
+    const ssize_t n = ::read(descriptor_, &byte, 1);
     return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 

@@ -21,7 +21,8 @@ wire::Buffer message(std::int32_t request_id, std::int32_t response_to, std::str
                      std::uint32_t flags = 0);
 std::string payload_of(wire::Bytes frame);
 
-// One blocking socket.
+// One blocking socket. Uses read() and write(): send() and recv() belong to the relay, and tests make them
+// fail.
 class Peer {
  public:
     static Peer connect_tcp(std::uint16_t port);

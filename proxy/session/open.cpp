@@ -21,8 +21,6 @@ using bson::Element;
 using bson::Type;
 using config::SchemaNode;
 
-// MongoDB's InvalidBSON: for replies that are not what their shape says.
-constexpr std::int32_t invalid_bson_code = 22;
 // Result documents stand in up to three levels of the reply: itself, `cursor`, the batch.
 constexpr std::uint32_t envelope_levels = 3;
 // A plain document up to this size is checked in one go and copied; a larger one is walked, so that a slice
@@ -107,7 +105,7 @@ struct Opener::State {
         return Next::refused;
     }
     Next refuse_malformed(std::string_view why) {
-        return refuse(invalid_bson_code, "InvalidBSON",
+        return refuse(analysis::code::invalid_bson, "InvalidBSON",
                       "the server's reply cannot be read: " + std::string(why));
     }
     Next refuse_malformed(const boost::system::error_code& ec) { return refuse_malformed(ec.message()); }

@@ -175,6 +175,7 @@ bool admit_named(Request& request, const bson::Element& value, std::string_view 
     if (!named.unreadable.empty())
         return request.refuse(code::command_not_supported, "The namespace of pipeline stage " +
                                                                quote(named.unreadable) + " cannot be told");
+    if (named.shows_server) request.plan.requires_reveal_everything = true;
     if (named.writes) {
         if (!may_write)
             return request.refuse(code::command_not_supported, "$out and $merge cannot stand here");

@@ -39,6 +39,40 @@ bool walk_count(Request& request, const bson::Element& stage) {
     return true;
 }
 
+bool is_field_or_variable(const bson::Element& value) {
+    return value.is_string() && value.string().starts_with('$');
+}
+
+// Drivers count documents with { _id: 1, n: { $sum: 1 } }: constants only, so nothing of a document is left.
+bool walk_group(Request& request, const bson::Element& stage) {
+    const auto refuse = [&] {
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "Aggregation stage $group is not allowed or supported with automatic encryption, except "
+            "to count: { _id: <constant>, n: { $sum: <number> } }");
+    };
+    if (!stage.is_document()) return refuse();
+    for (const bson::Element& part : stage.document()) {
+        if (part.key() == "_id") {
+            if (part.is_document() || part.is_array() || is_field_or_variable(part)) return refuse();
+            continue;
+        }
+        if (!part.is_document() || part.document().empty()) return refuse();
+        for (const bson::Element& accumulator : part.document()) {
+            const bool sum = accumulator.key() == "$sum" && accumulator.whole_number();
+            const bool count =
+                accumulator.key() == "$count" && accumulator.is_document() && accumulator.document().empty();
+            if (!sum && !count) return refuse();
+        }
+    }
+    request.schema = &nothing_protected;
+    return true;
+}
+
+constexpr Stage shows_server(std::string_view name) {
+    return {.name = name, .shows_server = true};
+}
+
 // "Aggregation Stages" of the MongoDB manual, 8.0.
 constexpr std::array stages{
     Stage{"$match", StageNames::nothing, walk_match},
@@ -55,25 +89,25 @@ constexpr std::array stages{
     Stage{"$changeStream"},
     Stage{"$changeStreamSplitLargeEvent"},
     Stage{"$collStats"},
-    Stage{"$currentOp"},
+    shows_server("$currentOp"),
     Stage{"$densify"},
     Stage{"$documents"},
     Stage{"$facet"},
     Stage{"$fill"},
     Stage{"$geoNear"},
     Stage{"$graphLookup", StageNames::from},
-    Stage{"$group"},
+    Stage{"$group", StageNames::nothing, walk_group},
     Stage{"$indexStats"},
-    Stage{"$listClusterCatalog"},
-    Stage{"$listLocalSessions"},
-    Stage{"$listSampledQueries"},
+    shows_server("$listClusterCatalog"),
+    shows_server("$listLocalSessions"),
+    shows_server("$listSampledQueries"),
     Stage{"$listSearchIndexes"},
-    Stage{"$listSessions"},
+    shows_server("$listSessions"),
     Stage{"$lookup", StageNames::from},
     Stage{"$merge", StageNames::into},
     Stage{"$out", StageNames::target},
     Stage{"$planCacheStats"},
-    Stage{"$queryStats"},
+    shows_server("$queryStats"),
     Stage{"$rankFusion"},
     Stage{"$redact"},
     Stage{"$replaceRoot"},
@@ -84,7 +118,7 @@ constexpr std::array stages{
     Stage{"$search"},
     Stage{"$searchMeta"},
     Stage{"$setWindowFields"},
-    Stage{"$shardedDataDistribution"},
+    shows_server("$shardedDataDistribution"),
     Stage{"$sortByCount"},
     Stage{"$unionWith", StageNames::coll},
     Stage{"$unwind"},
@@ -168,6 +202,7 @@ void collect_namespaces(const bson::Element& value, std::string_view database, N
         const std::string_view key = element.key();
         if (key.starts_with('$')) {
             const Stage* row = find_stage(key);
+            if (row != nullptr && row->shows_server) found.shows_server = true;
             // Stages that servers keep to themselves could name anything.
             const bool internal = key.starts_with("$_internal") || key == "$mergeCursors";
             if (internal || (row != nullptr && !add_stage(*row, element, database, found)))

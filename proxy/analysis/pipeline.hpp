@@ -23,6 +23,8 @@ struct Stage {
     StageNames names = StageNames::nothing;
     // What the stage may do on a protected namespace; null: refused by name.
     bool (*walk)(Request&, const bson::Element&) = nullptr;
+    // It shows what the server does for others, wherever it stands: only roles that reveal everything.
+    bool shows_server = false;
 };
 
 std::span<const Stage> stage_table();
@@ -32,7 +34,8 @@ const Stage* find_stage(std::string_view name);
 // whatever else holds stages.
 struct NamedNamespaces {
     std::vector<NamespaceName> names;
-    bool writes = false;          // $out or $merge
+    bool writes = false;  // $out or $merge
+    bool shows_server = false;
     std::string_view unreadable;  // a stage whose namespace cannot be told; empty: none
 };
 void collect_namespaces(const bson::Element& value, std::string_view database, NamedNamespaces& found);

@@ -10,7 +10,7 @@ namespace {
 
 // Fields that drivers add to any command: sessions, transactions, concerns, the versioned API. None carries a
 // value of a document; `comment` does if the application writes one into it, which is its own doing.
-constexpr std::array<std::string_view, 16> generic_fields = {
+constexpr std::array<std::string_view, 15> generic_fields = {
     "$db",
     "lsid",
     "txnNumber",
@@ -26,7 +26,6 @@ constexpr std::array<std::string_view, 16> generic_fields = {
     "autocommit",
     "stmtId",
     "startTransaction",
-    "$audit",
 };
 
 // More levels than this are not walked whatever the configuration says: walkers recurse.

@@ -94,6 +94,8 @@ bool check_index(Request& request, bson::DocumentView spec) {
     if (!key)
         return request.refuse(code::failed_to_parse,
                               "BSON field 'indexes.key' is missing but a required field");
+    // The server deletes documents by such an index, in the name of nobody.
+    if (spec.find("expireAfterSeconds")) request.plan.deletes = true;
     IndexKey index;
     if (!read_index_key(request, key->document(), index)) return false;
     if (!index.protected_path) return true;

@@ -413,6 +413,9 @@ TEST_F(CommandTable, indexes_on_protected_namespaces) {
           R"({"key": {"ssn": 1.0}, "name": "a"})"})
         EXPECT_TRUE(index(spec).passed()) << spec << index(spec);
     EXPECT_EQ(index(R"({"key": {"ssn": 1}, "name": "a"})").plan.access, Access::write);
+    // Such an index deletes documents.
+    EXPECT_TRUE(index(R"({"key": {"admitted": 1}, "expireAfterSeconds": 5})").plan.deletes);
+    EXPECT_FALSE(index(R"({"key": {"admitted": 1}})").plan.deletes);
     const std::string text = "Comparison to encrypted fields not supported";
     for (const std::string spec :
          {R"({"key": {"bloodType": 1}, "unique": true})", R"({"key": {"insurance": 1}, "unique": true})",

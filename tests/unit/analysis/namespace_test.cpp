@@ -235,6 +235,18 @@ TEST_F(Namespaces, pipelines_without_a_collection_look_at_the_server) {
         EXPECT_TRUE(aggregate("", value).refused()) << value;
 }
 
+TEST_F(Namespaces, stages_that_show_the_server_need_a_role_that_reveals_everything_at_any_depth) {
+    for (const std::string name : {"$currentOp", "$listLocalSessions", "$listSessions", "$listSampledQueries",
+                                   "$queryStats", "$shardedDataDistribution", "$listClusterCatalog"}) {
+        EXPECT_TRUE(aggregate("{\"" + name + "\": {}}").plan.requires_reveal_everything) << name;
+        EXPECT_TRUE(
+            aggregate(R"({"$documents": []}, {"$unionWith": {"pipeline": [{")" + name + R"(": {}}]}})", "1")
+                .plan.requires_reveal_everything)
+            << name;
+    }
+    EXPECT_FALSE(aggregate(R"({"$indexStats": {}})").plan.requires_reveal_everything);
+}
+
 TEST_F(Namespaces, updates_cannot_name_a_second_namespace) {
     for (const std::string pipeline :
          {R"([{"$lookup": {"from": "patients"}}])", R"([{"$set": {"x": {"$unionWith": "beds"}}}])"}) {

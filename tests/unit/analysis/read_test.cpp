@@ -232,6 +232,7 @@ const std::vector<StageCase> allowed_stages{
     {"$skip", "5", R"("5")"},
     {"$limit", "5", R"({"ssn": 5})"},
     {"$count", R"("n")", "5"},
+    {"$group", R"({"_id": 1, "n": {"$sum": 1}})", R"({"_id": "$ssn"})"},
     {"$project", R"({"ssn": 1, "_id": 0})", R"({"x": "$ssn"})"},
 };
 
@@ -282,6 +283,26 @@ TEST_F(Read, after_count_nothing_is_protected) {
     ASSERT_NE(outcome.plan.shape.tree, nullptr);
     EXPECT_FALSE(outcome.plan.shape.tree->is_parent());
     EXPECT_FALSE(outcome.plan.shape.tree->is_protected());
+}
+
+TEST_F(Read, groups_that_only_count_pass) {
+    for (const std::string group :
+         {R"({"_id": 1, "n": {"$sum": 1}})", R"({"_id": null, "n": {"$count": {}}, "m": {"$sum": 2}})",
+          R"({"_id": "all"})"}) {
+        const Outcome outcome =
+            aggregate(R"({"$match": {"ssn": 5}}, {"$skip": 1}, {"$group": )" + group + "}");
+        EXPECT_EQ(outcome.edits.size(), 1u) << group << outcome;
+        ASSERT_NE(outcome.plan.shape.tree, nullptr);
+        EXPECT_FALSE(outcome.plan.shape.tree->is_parent());
+    }
+    for (const std::string group :
+         {R"({"_id": "$ssn", "n": {"$sum": 1}})", R"({"_id": {"x": "$ssn"}})", R"({"_id": ["$ssn"]})",
+          R"({"_id": 1, "n": {"$sum": "$ssn"}})", R"({"_id": 1, "n": {"$first": "$ssn"}})",
+          R"({"_id": 1, "n": {"$sum": {"$add": ["$ssn", 1]}}})", R"({"_id": 1, "n": {"$push": "$$ROOT"}})",
+          R"({"_id": 1, "n": {"$count": {}, "$push": "$ssn"}})", R"({"_id": 1, "n": {}})",
+          R"({"_id": 1, "n": 5})"})
+        expect_refusal(aggregate(R"({"$group": )" + group + "}"), no,
+                       "Aggregation stage $group is not allowed");
 }
 
 TEST_F(Read, projections_of_stages_are_stricter_than_those_of_find) {

@@ -1,6 +1,7 @@
 #include "support.hpp"
 
 #include <boost/endian/conversion.hpp>
+#include <cstring>
 
 #include "proxy/wire/message.hpp"
 
@@ -177,6 +178,19 @@ Outcome Clinic::analyse(const bson::Buffer& body, const std::vector<Section>& se
                              std::string(sequence.id) + "[" + std::to_string(index) + "]", false, names);
         }
     }
+    std::size_t copied = 0;
+    for (const Edit& edit : outcome.plan.edits) {
+        if (edit.kind != Edit::Kind::encrypt) continue;
+        const std::size_t key_bytes =
+            std::strlen(reinterpret_cast<const char*>(frame.data() + edit.offset + 1));
+        const auto type = static_cast<bson::Type>(frame[edit.offset]);
+        const auto value = wire::Bytes(frame).subspan(edit.offset + 2 + key_bytes);
+        outcome.unedited.insert(outcome.unedited.end(), frame.begin() + static_cast<std::ptrdiff_t>(copied),
+                                frame.begin() + static_cast<std::ptrdiff_t>(edit.offset));
+        copied = edit.offset + 2 + key_bytes + bson::value_size(type, value).value();
+    }
+    outcome.unedited.insert(outcome.unedited.end(), frame.begin() + static_cast<std::ptrdiff_t>(copied),
+                            frame.end());
     for (const Edit& edit : outcome.plan.edits) {
         const auto name = names.find(edit.offset);
         outcome.edits.push_back((name == names.end() ? "no element here" : name->second) +

@@ -35,6 +35,7 @@ struct Outcome {
     Refusal refusal;
     std::vector<NamespaceName> needed;
     std::vector<std::string> edits;
+    bson::Buffer unedited;  // of a passed command: the message without the elements that are to be encrypted
     bool passed() const { return step == RequestAnalysis::Step::done; }
     bool refused() const { return step == RequestAnalysis::Step::refused; }
 };

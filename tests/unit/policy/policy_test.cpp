@@ -1,0 +1,212 @@
+#include "proxy/policy/policy.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+namespace fieldgate::policy {
+namespace {
+
+using analysis::Access;
+using analysis::Edit;
+using analysis::Plan;
+using config::FieldRule;
+using config::ReadRule;
+using KeyVaultAccess = config::Role::KeyVaultAccess;
+
+constexpr std::uint16_t ssn = 0;
+constexpr std::uint16_t blood_type = 1;
+
+class Judge : public ::testing::Test {
+ protected:
+    Judge() {
+        auto schema = std::make_shared<config::Schema>();
+        for (const char* name : {"ssn", "bloodType"}) {
+            schema->root_.add_child(name).field = static_cast<std::uint16_t>(schema->fields_.size());
+            schema->fields_.push_back({name, config::Algorithm::deterministic, config::KeyUuid{}, {0x10}});
+        }
+        config.schemas.push_back({{"medicalRecords", "patients"}, schema, 0, false});
+        role.name = "nurse";
+        role.encrypted_fields = everything;
+        role.rules = {{everything, everything}};
+        plan.command = "find";
+        plan.database = "medicalRecords";
+        plan.collection = "patients";
+        plan.protected_namespace = &config.schemas[0];
+        plan.uses.resize(2);
+        plan.access = Access::read;
+    }
+
+    void expect_allowed() const {
+        const auto refusal = judge(plan, role, config);
+        EXPECT_FALSE(refusal.has_value()) << refusal->errmsg;
+    }
+    void expect_refused(std::string_view text) const {
+        const auto refusal = judge(plan, role, config);
+        ASSERT_TRUE(refusal.has_value()) << text;
+        EXPECT_EQ(refusal->code, analysis::code::unauthorized);
+        EXPECT_EQ(refusal->code_name, "Unauthorized");
+        EXPECT_NE(refusal->errmsg.find(text), std::string::npos) << refusal->errmsg;
+        EXPECT_NE(refusal->errmsg.find("role 'nurse'"), std::string::npos) << refusal->errmsg;
+    }
+    void make_unprotected(std::string_view database, std::string_view collection) {
+        plan.database = database;
+        plan.collection = collection;
+        plan.protected_namespace = nullptr;
+        plan.uses.clear();
+    }
+
+    static constexpr FieldRule everything{{ReadRule::Kind::reveal, 0}, true, true};
+    config::Config config;
+    config::Role role;
+    Plan plan;
+};
+
+TEST_F(Judge, a_plan_that_uses_no_field_needs_no_right) {
+    role.rules[0] = {FieldRule{}, FieldRule{}};
+    role.encrypted_fields = {};
+    expect_allowed();
+}
+
+TEST_F(Judge, matching_needs_match) {
+    plan.uses[ssn].matched = true;
+    expect_allowed();
+    role.rules[0][blood_type].match = false;
+    expect_allowed();
+    role.rules[0][ssn].match = false;
+    expect_refused("may not query by encrypted field 'ssn' (`match`)");
+}
+
+TEST_F(Judge, writing_and_erasing_need_write) {
+    plan.uses[ssn].written = true;
+    expect_allowed();
+    role.rules[0][ssn].write = false;
+    expect_refused("may not write encrypted field 'ssn' (`write`)");
+    plan.uses[ssn] = {.erased = true};
+    expect_refused("may not erase encrypted field 'ssn' (`write`)");
+    role.rules[0][ssn].write = true;
+    expect_allowed();
+}
+
+TEST_F(Judge, a_replacement_needs_write_on_every_field) {
+    plan.replaces_whole_documents = true;
+    expect_allowed();
+    role.rules[0][blood_type].write = false;
+    expect_refused("may not replace documents with encrypted field 'bloodType'");
+}
+
+TEST_F(Judge, listing_values_needs_match_or_reveal) {
+    plan.uses[ssn].named = true;
+    expect_allowed();
+    role.rules[0][ssn].match = false;
+    expect_allowed();
+    for (const auto kind :
+         {ReadRule::Kind::ciphertext, ReadRule::Kind::null, ReadRule::Kind::omit, ReadRule::Kind::mask}) {
+        role.rules[0][ssn].read.kind = kind;
+        role.rules[0][ssn].match = false;
+        expect_refused("may not list the values of encrypted field 'ssn'");
+        role.rules[0][ssn].match = true;
+        expect_allowed();
+    }
+}
+
+TEST_F(Judge, a_read_only_role_writes_nowhere) {
+    role.read_only = true;
+    expect_allowed();
+    plan.access = Access::write;
+    expect_refused("is read-only (`access`)");
+    make_unprotected("x", "y");
+    expect_refused("is read-only (`access`)");
+}
+
+TEST_F(Judge, a_role_that_may_not_delete_keeps_protected_documents) {
+    role.may_delete = false;
+    plan.access = Access::write;
+    expect_allowed();
+    plan.deletes = true;
+    expect_refused("may not delete documents of 'medicalRecords.patients' (`delete`)");
+    make_unprotected("medicalRecords", "wards");
+    expect_allowed();
+    // The whole database with the protected collection in it.
+    plan.collection = "";
+    expect_refused("may not delete documents of 'medicalRecords'");
+    plan.database = "other";
+    expect_allowed();
+    config.schemas[0].pattern.database = "*";
+    expect_refused("may not delete documents of 'other'");
+}
+
+TEST_F(Judge, namespaces_of_the_role_are_all_it_may_use) {
+    role.namespaces = {{"medicalRecords", "*"}};
+    expect_allowed();
+    plan.others = {{"medicalRecords", "wards"}};
+    expect_allowed();
+    plan.others.push_back({"x", "y"});
+    expect_refused("may not use 'x.y' (`namespaces`)");
+    plan.others.clear();
+    make_unprotected("x", "y");
+    expect_refused("may not use 'x.y' (`namespaces`)");
+}
+
+TEST_F(Judge, whole_databases_are_changed_only_where_all_of_it_is_the_roles) {
+    role.namespaces = {{"medicalRecords", "patients"}, {"own", "*"}};
+    make_unprotected("medicalRecords", "");
+    expect_allowed();
+    plan.access = Access::write;
+    expect_refused("may not use 'medicalRecords'");
+    plan.database = "own";
+    expect_allowed();
+    plan.database = "other";
+    expect_refused("may not use 'other'");
+    plan.access = Access::read;
+    expect_refused("may not use 'other'");
+    plan.access = Access::none;
+    plan.database = "admin";
+    expect_allowed();
+}
+
+TEST_F(Judge, the_key_vault_is_closed_unless_the_role_has_it) {
+    make_unprotected("encryption", "__keyVault");
+    plan.touches_key_vault = true;
+    expect_refused("may not read the key vault");
+    role.key_vault = KeyVaultAccess::read;
+    expect_allowed();
+    plan.access = Access::write;
+    expect_refused("may not write to the key vault");
+    role.key_vault = KeyVaultAccess::write;
+    expect_allowed();
+    plan.access = Access::none;
+    role.key_vault = KeyVaultAccess::none;
+    expect_refused("may not read the key vault");
+}
+
+TEST_F(Judge, what_shows_everything_needs_a_role_that_reveals_everything) {
+    plan.requires_reveal_everything = true;
+    expect_allowed();
+    role.rules[0][blood_type].read.kind = ReadRule::Kind::mask;
+    expect_refused("may not run 'find' here: only roles that reveal every encrypted field may");
+    role.rules[0][blood_type].read.kind = ReadRule::Kind::reveal;
+    role.encrypted_fields.read.kind = ReadRule::Kind::ciphertext;
+    expect_refused("only roles that reveal every encrypted field may");
+    role.encrypted_fields = everything;
+    role.reaches_every_schema = false;
+    expect_refused("only roles that reveal every encrypted field may");
+}
+
+TEST_F(Judge, ciphertext_from_a_client_needs_a_role_that_reveals_everything) {
+    plan.edits = {{0, ssn, Edit::Kind::encrypt}};
+    role.rules[0][blood_type].read.kind = ReadRule::Kind::omit;
+    expect_allowed();
+    plan.edits.push_back({9, ssn, Edit::Kind::verify_ciphertext});
+    expect_refused("may not send ciphertext");
+    plan.edits.clear();
+    plan.carries_foreign_ciphertext = true;
+    expect_refused("may not send ciphertext");
+    EXPECT_FALSE(may_send_ciphertext(role, config));
+    role.rules[0][blood_type].read.kind = ReadRule::Kind::reveal;
+    EXPECT_TRUE(may_send_ciphertext(role, config));
+    expect_allowed();
+}
+
+}  // namespace
+}  // namespace fieldgate::policy

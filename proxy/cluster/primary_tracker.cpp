@@ -52,6 +52,12 @@ MemberKind PrimaryTracker::kind(const HostPort& member) const {
     return at == members_.end() ? MemberKind::unknown : at->second.kind;
 }
 
+std::vector<HostPort> PrimaryTracker::members() const {
+    std::vector<HostPort> members;
+    for (const auto& [member, state] : members_) members.push_back(member);
+    return members;
+}
+
 std::vector<HostPort> PrimaryTracker::take_lost() {
     return std::exchange(lost_, {});
 }

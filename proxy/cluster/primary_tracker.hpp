@@ -36,6 +36,7 @@ class PrimaryTracker {
     // The member to use now: the primary or standalone, or one mongos until it is lost.
     std::optional<HostPort> primary() const { return current_; }
     MemberKind kind(const HostPort& member) const;
+    std::vector<HostPort> members() const;
     // Members that took writes and do so no longer, each once.
     std::vector<HostPort> take_lost();
 

@@ -87,6 +87,7 @@ struct Watcher::State {
     Clock::time_point without_primary_since = Clock::now();
     Clock::time_point next_warning = Clock::now() + first_warning_after;
     std::set<HostPort> standalone_warned;
+    bool every_member_removed = false;
 
     keys::Worker probe_worker{"cluster-probe"};
     keys::Worker worker{"cluster-watch", std::chrono::duration_cast<std::chrono::milliseconds>(tick),
@@ -141,7 +142,9 @@ struct Watcher::State {
             if (!why.empty()) why += "; ";
             why += member.text() + ": " + error;
         }
-        return why.empty() ? "no member has answered yet" : why;
+        if (!why.empty()) return why;
+        return every_member_removed ? "no server belongs to the replica set that the connection string names"
+                                    : "no member has answered yet";
     }
 
     void on_tick() {
@@ -234,23 +237,30 @@ struct Watcher::State {
     // libmongoc's events. They come on its threads, possibly with its locks held: copy, note, post; call
     // nothing of it but the accessors of the event.
 
-    static void on_server_changed(const mongoc_apm_server_changed_t* event) {
-        auto* state = static_cast<State*>(mongoc_apm_server_changed_get_context(event));
-        const HostPort member = host_of(mongoc_apm_server_changed_get_host(event));
-        const MemberKind kind = kind_of(mongoc_apm_server_changed_get_new_description(event));
+    // The deployment as a whole: of a single server's event it is not known yet whether the server will be
+    // kept.
+    static void on_topology_changed(const mongoc_apm_topology_changed_t* event) {
+        auto* state = static_cast<State*>(mongoc_apm_topology_changed_get_context(event));
+        std::size_t count = 0;
+        mongoc_server_description_t** servers = mongoc_topology_description_get_servers(
+            mongoc_apm_topology_changed_get_new_description(event), &count);
+        std::map<HostPort, MemberKind> members;
+        for (std::size_t i = 0; i < count; ++i) {
+            members[host_of(mongoc_server_description_host(servers[i]))] = kind_of(servers[i]);
+        }
+        mongoc_server_descriptions_destroy_all(servers, count);
         state->update([&] {
-            state->tracker.described(member, kind);
-            if (kind == MemberKind::other) state->last_error[member] = kind_text(kind);
-        });
-    }
-
-    static void on_server_closed(const mongoc_apm_server_closed_t* event) {
-        auto* state = static_cast<State*>(mongoc_apm_server_closed_get_context(event));
-        const HostPort member = host_of(mongoc_apm_server_closed_get_host(event));
-        state->update([&] {
-            state->tracker.removed(member);
-            state->last_error.erase(member);
-            state->heartbeat_started.erase(member);
+            state->every_member_removed = members.empty();
+            for (const HostPort& member : state->tracker.members()) {
+                if (members.contains(member)) continue;
+                state->tracker.removed(member);
+                state->last_error.erase(member);
+                state->heartbeat_started.erase(member);
+            }
+            for (const auto& [member, kind] : members) {
+                if (state->tracker.kind(member) != kind) state->tracker.described(member, kind);
+                if (kind == MemberKind::other) state->last_error[member] = kind_text(kind);
+            }
         });
     }
 
@@ -305,8 +315,7 @@ Watcher::Watcher(WatcherOptions options) : state_(std::make_unique<State>()) {
     }
 
     mongoc_apm_callbacks_t* callbacks = mongoc_apm_callbacks_new();
-    mongoc_apm_set_server_changed_cb(callbacks, &State::on_server_changed);
-    mongoc_apm_set_server_closed_cb(callbacks, &State::on_server_closed);
+    mongoc_apm_set_topology_changed_cb(callbacks, &State::on_topology_changed);
     mongoc_apm_set_server_heartbeat_started_cb(callbacks, &State::on_heartbeat_started);
     mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, &State::on_heartbeat_succeeded);
     mongoc_apm_set_server_heartbeat_failed_cb(callbacks, &State::on_heartbeat_failed);

@@ -1,0 +1,153 @@
+#include <gtest/gtest.h>
+
+#include "crypto/key_material.hpp"
+#include "crypto/key_wrap.hpp"
+#include "crypto/random.hpp"
+#include "proxy/keys/key_document.hpp"
+#include "tests/unit/cluster/scripted_server.hpp"
+#include "tests/unit/commands/support.hpp"
+
+namespace fieldgate::commands {
+namespace {
+
+using cluster::testing::cursor_reply;
+using cluster::testing::error_reply;
+using cluster::testing::hello_reply;
+using cluster::testing::is_hello;
+using cluster::testing::ScriptedServer;
+using testing::Initialised;
+using testing::Printed;
+using testing::replace_in;
+using testing::write_file;
+
+bool says(const std::ostringstream& stream, const std::string& text) {
+    return stream.str().find(text) != std::string::npos;
+}
+
+// A key that fits the clinic's schema, wrapped under the given master key.
+bson::Buffer clinic_key(const crypto::MasterKey& master_key) {
+    crypto::SystemRandom random;
+    keys::KeyDocument key;
+    key.id.bytes.fill(7);
+    key.alt_names = {"clinic"};
+    const auto wrapped = crypto::wrap_key(*crypto::generate_key(random), master_key, random);
+    key.wrapped.assign(wrapped->begin(), wrapped->end());
+    key.provider = "local";
+    return keys::build_key_document(key);
+}
+
+crypto::MasterKey master_key_of(const Initialised& clinic) {
+    Printed printed;
+    const auto config = load_configuration(clinic.file, printed.err);
+    auto key = load_master_key(*config);
+    return std::move(std::get<crypto::MasterKey>(key));
+}
+
+ScriptedServer::Answer standalone(ScriptedServer::Answer answer) {
+    return [answer = std::move(answer)](bson::DocumentView command) {
+        return is_hello(command) ? hello_reply("standalone", "") : answer(command);
+    };
+}
+
+TEST(Check, prints_every_problem_with_file_and_line) {
+    Initialised clinic;
+    replace_in(clinic.file, "role: doctor", "role: docter");
+    replace_in(clinic.file, "cache_lifetime: 60s", "cache_lifetimes: 60s");
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, clinic.file.string() + ":")) << printed.err.str();
+    EXPECT_TRUE(says(printed.err, "docter")) << printed.err.str();
+    EXPECT_TRUE(says(printed.err, "cache_lifetimes")) << printed.err.str();
+    EXPECT_TRUE(says(printed.err, "2 problems in")) << printed.err.str();
+    EXPECT_EQ(printed.out.str(), "");
+}
+
+TEST(Check, asks_libmongoc_about_connection_strings) {
+    Initialised clinic;
+    clinic.set_upstream("mongodb://db1/?nonsense=1");
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "Unsupported URI option \"nonsense\"")) << printed.err.str();
+}
+
+TEST(Check, names_a_file_that_is_not_there) {
+    Printed printed;
+    EXPECT_EQ(check("/nonexistent/fieldgate.yaml", false, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "/nonexistent/fieldgate.yaml")) << printed.err.str();
+}
+
+TEST(Check, refuses_a_missing_or_short_master_key) {
+    Initialised missing;
+    std::filesystem::remove(missing.directory.path() / "master-key.bin");
+    Printed printed;
+    EXPECT_EQ(check(missing.file, false, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "master-key.bin")) << printed.err.str();
+
+    Initialised shortened;
+    write_file(shortened.directory.path() / "master-key.bin", std::string(95, 'x'));
+    Printed again;
+    EXPECT_EQ(check(shortened.file, false, again.console()), exit_configuration);
+    EXPECT_TRUE(says(again.err, "96")) << again.err.str();
+}
+
+TEST(Check, connects_and_finds_the_keys_that_schemas_name) {
+    Initialised clinic;
+    const bson::Buffer key = clinic_key(master_key_of(clinic));
+    const ScriptedServer server(
+        standalone([&](bson::DocumentView) { return cursor_reply("encryption.__keyVault", {key}); }));
+    clinic.set_upstream("mongodb://" + server.address());
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_ok) << printed.err.str();
+    for (const char* line :
+         {"takes writes", "unwraps what it wraps", "can be read",
+          "key named `clinic`: is 07070707-0707-0707-0707-070707070707", "can be unwrapped"}) {
+        EXPECT_TRUE(says(printed.out, line)) << line << "\n" << printed.out.str();
+    }
+}
+
+TEST(Check, says_how_to_create_a_key_that_is_missing) {
+    const ScriptedServer server(
+        standalone([](bson::DocumentView) { return cursor_reply("encryption.__keyVault", {}); }));
+    Initialised clinic;
+    clinic.set_upstream("mongodb://" + server.address());
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "not all keys requested were satisfied")) << printed.err.str();
+    EXPECT_TRUE(says(printed.err, "fieldgate keys create -c " + clinic.file.string() + " --alt-name clinic"))
+        << printed.err.str();
+}
+
+TEST(Check, refuses_a_key_of_another_master_key) {
+    const Initialised other;
+    const bson::Buffer key = clinic_key(master_key_of(other));
+    const ScriptedServer server(
+        standalone([&](bson::DocumentView) { return cursor_reply("encryption.__keyVault", {key}); }));
+    Initialised clinic;
+    clinic.set_upstream("mongodb://" + server.address());
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "HMAC validation failure")) << printed.err.str();
+}
+
+TEST(Check, tells_an_upstream_that_is_away_from_a_wrong_configuration) {
+    Initialised clinic;
+    clinic.set_upstream("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200");
+    replace_in(clinic.file, "upstream:\n", "upstream:\n  election_wait: 300ms\n");
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+    EXPECT_TRUE(says(printed.err, "FAILED  cluster: no primary within 300 ms")) << printed.err.str();
+    EXPECT_TRUE(says(printed.err, "FAILED  key vault encryption.__keyVault: ")) << printed.err.str();
+}
+
+TEST(Check, reports_a_key_vault_that_may_not_be_read) {
+    const ScriptedServer server(
+        standalone([](bson::DocumentView) { return error_reply(13, "not authorized on encryption"); }));
+    Initialised clinic;
+    clinic.set_upstream("mongodb://" + server.address());
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+    EXPECT_TRUE(says(printed.err, "not authorized on encryption")) << printed.err.str();
+}
+
+}  // namespace
+}  // namespace fieldgate::commands

@@ -42,7 +42,7 @@ std::optional<std::string> LoadContext::secret(const Node& node, const std::stri
         return refuse(source, "'" + source.key + "' must be a non-empty string");
 
     if (source.key == "env") {
-        const auto value = options.environment ? options.environment(source.text) : std::nullopt;
+        auto value = options.environment ? options.environment(source.text) : std::nullopt;
         if (!value || value->empty())
             return refuse(source, "environment variable " + source.text + " is not set");
         return value;

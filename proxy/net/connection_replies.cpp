@@ -170,8 +170,8 @@ asio::awaitable<bool> Connection::finish_reply(bool more_to_come) {
     co_return true;
 }
 
-// The upstream went or broke the protocol. Others tied to the same member are told: a server that dies takes
-// all.
+// The upstream went or broke the protocol. Whether the whole member is gone is for others to find out: one
+// client that makes the server drop its connection must not end everybody's sessions.
 void Connection::upstream_lost(error_code ec) {
     if (ended_) return;
     WorkerCounters::add(worker_.own_counters().upstream_failures, 1);
@@ -180,7 +180,6 @@ void Connection::upstream_lost(error_code ec) {
     log::info("upstream lost", {{"connection", id_}, {"upstream", member.text()}, {"reason", reason}});
     end("the upstream was lost: " + reason);
     worker_.process().services.report_member(member, reason);
-    worker_.process().member_lost(member);
 }
 
 }  // namespace fieldgate::net

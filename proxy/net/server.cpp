@@ -1,5 +1,6 @@
 #include "proxy/net/server.hpp"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,6 +38,16 @@ std::string address_text(const tcp::endpoint& endpoint) {
 [[noreturn]] void fail(const config::Listener& listener, const std::string& address,
                        const std::string& cause) {
     throw std::runtime_error("listener " + listener.name + " cannot listen on " + address + ": " + cause);
+}
+
+// The processors this process may run on, which taskset and containers make fewer than the machine has.
+unsigned processor_count() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (::sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) {
+        return static_cast<unsigned>(CPU_COUNT(&set));
+    }
+    return std::max(1u, std::thread::hardware_concurrency());
 }
 
 tcp::acceptor open_acceptor(asio::io_context& context, const tcp::endpoint& endpoint, bool shared,
@@ -97,8 +108,7 @@ Server::Server(std::shared_ptr<const config::Config> config, Services services, 
     }
     process.connections_max = process.config->limits.connections;
     process.member_lost = [this](const HostPort& member) { member_lost(member); };
-    const unsigned count =
-        options.worker_count != 0 ? options.worker_count : std::max(1u, std::thread::hardware_concurrency());
+    const unsigned count = options.worker_count != 0 ? options.worker_count : processor_count();
     for (unsigned i = 0; i < count; ++i) state_->workers.push_back(std::make_unique<Worker>(process));
 }
 

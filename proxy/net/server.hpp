@@ -62,7 +62,7 @@ struct UpstreamOptions {
 };
 
 struct ServerOptions {
-    unsigned worker_count = 0;                            // 0: one per core
+    unsigned worker_count = 0;                            // 0: one per core that the process may run on
     std::chrono::milliseconds handshake_timeout{10000};   // of clients' TLS
     std::chrono::milliseconds namespace_lifetime{10000};  // then facts about a namespace are asked anew
 };

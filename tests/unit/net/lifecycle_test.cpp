@@ -70,29 +70,40 @@ TEST(Failover, a_reply_that_says_so_closes_every_session_of_the_member) {
     EXPECT_EQ(proxy.reports().front(), upstream.address().text() + ": it said that it is not the primary");
 }
 
-TEST(Failover, a_server_that_dies_takes_every_session_with_it) {
-    std::promise<void> die;
-    std::shared_future<void> dies = die.get_future().share();
-    std::atomic<bool> first{true};
-    StubServer upstream([&](Peer& peer) {
-        const bool dying = first.exchange(false);
-        const auto request = peer.receive();
-        peer.send(message(5, 1, "reply to S"));
-        if (dying) {
-            dies.wait_for(std::chrono::seconds(5));
+// One client may well make the server drop its connection: others go only if whoever watches the members says
+// so.
+TEST(Failover, a_connection_that_the_server_ends_takes_others_with_it_only_if_the_member_is_gone) {
+    for (const bool member_is_gone : {false, true}) {
+        SCOPED_TRACE(member_is_gone);
+        StubServer upstream([](Peer& peer) {
+            while (const auto request = peer.receive()) {
+                const std::string text = payload_of(*request);
+                if (text == "S die") return;
+                if (!peer.send(message(5, 1, "reply to " + text))) return;
+            }
+        });
+        RunningServer proxy(&upstream);
+        std::atomic<int> reports{0};
+        proxy.services.report_member = [&](const HostPort& member, std::string_view why) {
+            EXPECT_EQ(member, upstream.address());
+            EXPECT_EQ(why, "it closed the connection");
+            ++reports;
+            if (member_is_gone) proxy.server().member_lost(member);
+        };
+        proxy.start();
+        Peer other = connected(proxy);
+        Peer witness = connected(proxy);
+        ASSERT_TRUE(witness.send("S die"));
+        EXPECT_TRUE(witness.sees_end());
+        if (member_is_gone) {
+            EXPECT_TRUE(other.sees_end());
         } else {
-            peer.receive();
+            EXPECT_TRUE(other.silent_for(milliseconds(20)));
+            ASSERT_TRUE(other.send("S"));
+            EXPECT_EQ(other.receive_text(), "reply to S");
         }
-    });
-    RunningServer proxy(&upstream);
-    proxy.start();
-    Peer witness = connected(proxy);
-    Peer other = connected(proxy);
-    die.set_value();
-    EXPECT_TRUE(witness.sees_end());
-    EXPECT_TRUE(other.sees_end());
-    ASSERT_EQ(proxy.reports().size(), 1u);
-    EXPECT_EQ(proxy.reports().front(), upstream.address().text() + ": it closed the connection");
+        EXPECT_EQ(reports, 1);
+    }
 }
 
 TEST(Failover, a_reply_cut_off_in_the_middle_closes_the_client) {

@@ -60,7 +60,20 @@ void NamespaceResolver::ask_queued() {
     }
 }
 
+// Every request to a namespace that cannot be resolved ends here: the same news every five seconds will do.
+void NamespaceResolver::warn(std::string message, const std::string& database) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!options_.log || (message == last_warning_ && now < last_warning_at_ + std::chrono::seconds(5)))
+        return;
+    options_.log(Severity::warning, message, database);
+    last_warning_ = std::move(message);
+    last_warning_at_ = now;
+}
+
+// What goes wrong leaves the facts absent.
 void NamespaceResolver::ask(const std::string& database, Database& collections) {
+    // A name from a client; libmongoc takes what stands before a zero byte for the whole.
+    if (database.empty() || database.find('\0') != std::string::npos) return;
     bson::Buffer options;
     bson::Builder builder(options);
     builder.open_document("filter").open_document("name").open_array("$in");
@@ -81,27 +94,21 @@ void NamespaceResolver::ask(const std::string& database, Database& collections) 
         const auto document = bson::DocumentView::check({bson_get_data(entry), entry->len}, bson::Limits{});
         const auto name = document ? document->find("name") : std::nullopt;
         if (!name || !name->is_string()) {
-            if (options_.log) options_.log(Severity::warning, "listCollections returned nonsense", database);
-            return;  // every answer stays nullopt: what cannot be read could be the view that was asked for
+            // What cannot be read could be the view that was asked for.
+            return warn("listCollections returned what is no description of a collection", database);
         }
         std::optional<analysis::NamespaceFacts>& answer = answers[std::string(name->string())];
         if (auto facts = options_.facts_of(database, *document)) {
             answer = std::move(*facts);
-        } else if (options_.log) {
-            options_.log(Severity::warning,
-                         "a collection's description is not understood: " + facts.error().message(),
-                         database);
+        } else {
+            warn("a collection's description is not understood: " + facts.error().message(), database);
         }
     }
     bson_error_t error{};
     if (mongoc_cursor_error(cursor.get(), &error)) {
-        if (options_.log) {
-            options_.log(Severity::warning,
-                         "listCollections failed: " + without_secrets(error.message, options_.uri) +
-                             (has_credentials(options_.uri) ? "" : " (upstream.uri names no user)"),
-                         database);
-        }
-        return;  // every answer stays nullopt
+        return warn("listCollections failed: " + without_secrets(error.message, options_.uri) +
+                        (has_credentials(options_.uri) ? "" : " (upstream.uri names no user)"),
+                    database);
     }
     for (auto& [collection, facts] : collections) {
         const auto answer = answers.find(collection);

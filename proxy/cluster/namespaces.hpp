@@ -53,11 +53,14 @@ class NamespaceResolver {
 
     void ask_queued();
     void ask(const std::string& database, Database& collections);
+    void warn(std::string message, const std::string& database);
 
     struct Connection;
     NamespaceOptions options_;
     std::unique_ptr<Connection> connection_;
     NamespaceQueue queue_;
+    std::string last_warning_;
+    std::chrono::steady_clock::time_point last_warning_at_;
     keys::Worker worker_{"namespaces"};
 };
 

@@ -24,6 +24,9 @@ void KeyRing::put(const KeyResult& result) {
         Entry entry;
         if (const auto* ready = std::get_if<ReadyKey>(&answer)) {
             BOOST_ASSERT(ready->material);
+            // Many sessions wait for one key, and each brings the same answer: it is prepared once.
+            const auto at = entries_.find(id);
+            if (at != entries_.end() && at->second.cipher && at->second.expires >= ready->expires) continue;
             entry.expires = ready->expires;
             auto cipher = crypto::FieldCipher::make(*ready->material, random_);
             if (cipher) {

@@ -137,6 +137,12 @@ bson::Buffer hello_reply(const std::string& role, const std::string& address) {
     return buffer;
 }
 
+ScriptedServer::Answer standalone(ScriptedServer::Answer answer) {
+    return [answer = std::move(answer)](bson::DocumentView command) {
+        return is_hello(command) ? hello_reply("standalone", "") : answer(command);
+    };
+}
+
 bson::Buffer ok_reply() {
     bson::Buffer buffer;
     bson::Builder(buffer).append_int32("n", 1).append_double("ok", 1).finish();

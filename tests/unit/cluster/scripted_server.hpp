@@ -48,6 +48,8 @@ class ScriptedServer {
 bool is_hello(bson::DocumentView command);
 // `role`: "primary", "secondary", "standalone" or "mongos".
 bson::Buffer hello_reply(const std::string& role, const std::string& address);
+// Handshakes as a standalone server, everything else as `answer` says.
+ScriptedServer::Answer standalone(ScriptedServer::Answer answer);
 bson::Buffer ok_reply();
 bson::Buffer error_reply(std::int32_t code, const std::string& errmsg);
 bson::Buffer cursor_reply(const std::string& ns, const std::vector<bson::Buffer>& documents);

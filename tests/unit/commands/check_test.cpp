@@ -12,9 +12,8 @@ namespace {
 
 using cluster::testing::cursor_reply;
 using cluster::testing::error_reply;
-using cluster::testing::hello_reply;
-using cluster::testing::is_hello;
 using cluster::testing::ScriptedServer;
+using cluster::testing::standalone;
 using testing::Initialised;
 using testing::Printed;
 using testing::replace_in;
@@ -41,12 +40,6 @@ crypto::MasterKey master_key_of(const Initialised& clinic) {
     const auto config = load_configuration(clinic.file, printed.err);
     auto key = load_master_key(*config);
     return std::move(std::get<crypto::MasterKey>(key));
-}
-
-ScriptedServer::Answer standalone(ScriptedServer::Answer answer) {
-    return [answer = std::move(answer)](bson::DocumentView command) {
-        return is_hello(command) ? hello_reply("standalone", "") : answer(command);
-    };
 }
 
 TEST(Check, prints_every_problem_with_file_and_line) {

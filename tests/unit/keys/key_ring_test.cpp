@@ -58,6 +58,19 @@ TEST(KeyRing, forgets_a_key_when_it_expires_although_it_was_used) {
     EXPECT_EQ(ring.find(id_of(1), start).cipher, nullptr) << "expire() must have erased it";
 }
 
+TEST(KeyRing, prepares_a_key_once_however_many_sessions_bring_it) {
+    crypto::SystemRandom random;
+    KeyRing ring(random);
+    ring.put(ready(1, start + 60s));
+    const crypto::FieldCipher* cipher = ring.find(id_of(1), start).cipher;
+    ring.put(ready(1, start + 60s));
+    EXPECT_EQ(ring.find(id_of(1), start).cipher, cipher);
+    ring.put(ready(1, start + 59s));
+    EXPECT_EQ(ring.find(id_of(1), start).cipher, cipher) << "an answer from before";
+    ring.put(ready(1, start + 61s));
+    EXPECT_NE(ring.find(id_of(1), start + 60s).cipher, nullptr);
+}
+
 TEST(KeyRing, keeps_what_has_not_expired_when_it_erases) {
     crypto::SystemRandom random;
     KeyRing ring(random);

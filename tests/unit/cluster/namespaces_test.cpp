@@ -1,0 +1,125 @@
+#include "proxy/cluster/namespaces.hpp"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "proxy/bson/builder.hpp"
+#include "tests/unit/cluster/scripted_server.hpp"
+
+namespace fieldgate::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::cursor_reply;
+using testing::error_reply;
+using testing::ok_reply;
+using testing::ScriptedServer;
+using testing::standalone;
+
+// Stands in for analysis::facts_of: `type` decides, anything but a string is not understood.
+boost::system::result<analysis::NamespaceFacts> facts_by_type(std::string_view, bson::DocumentView info) {
+    const auto type = info.find("type");
+    if (!type || !type->is_string())
+        return boost::system::errc::make_error_code(boost::system::errc::bad_message);
+    analysis::NamespaceFacts facts;
+    facts.is_view = type->string() == "view";
+    return facts;
+}
+
+NamespaceAnswers resolve(const ScriptedServer& server, const std::vector<analysis::NamespaceName>& names) {
+    NamespaceResolver resolver({.uri = "mongodb://" + server.address() + "/",
+                                .facts_of = &facts_by_type,
+                                .selection_timeout = 2000ms,
+                                .log = {}});
+    std::promise<NamespaceAnswers> promise;
+    resolver.resolve(names, [&](NamespaceAnswers answers) { promise.set_value(std::move(answers)); });
+    return promise.get_future().get();
+}
+
+bson::Buffer collection_info(const std::string& name, const std::string& type) {
+    bson::Buffer buffer;
+    bson::Builder(buffer).append_string("name", name).append_string("type", type).finish();
+    return buffer;
+}
+
+TEST(NamespaceResolver, asks_once_for_each_database) {
+    const ScriptedServer server(standalone([](bson::DocumentView command) {
+        if (command.find("$db")->string() != "db") return cursor_reply("other.$cmd.listCollections", {});
+        return cursor_reply("db.$cmd.listCollections",
+                            {collection_info("v", "view"), collection_info("c", "collection")});
+    }));
+    const NamespaceAnswers answers =
+        resolve(server, {{"db", "v"}, {"db", "c"}, {"db", "absent"}, {"other", "x"}});
+    ASSERT_EQ(answers.size(), 4u);
+    for (const auto& [name, facts] : answers) {
+        ASSERT_TRUE(facts.has_value()) << name.collection;
+        EXPECT_EQ(facts->is_view, name.collection == "v") << name.collection;
+    }
+    ASSERT_EQ(server.commands().size(), 2u);
+    EXPECT_NE(server.commands()[0].find(R"("filter" : { "name" : { "$in" : [ "absent", "c", "v" ] } })"),
+              std::string::npos)
+        << server.commands()[0];
+}
+
+TEST(NamespaceResolver, has_no_answer_when_the_server_refuses) {
+    const ScriptedServer server(
+        standalone([](bson::DocumentView) { return error_reply(13, "not authorized"); }));
+    const NamespaceAnswers answers = resolve(server, {{"db", "c"}});
+    ASSERT_EQ(answers.size(), 1u);
+    EXPECT_FALSE(answers[0].second.has_value());
+}
+
+TEST(NamespaceResolver, has_no_answer_when_a_description_cannot_be_read) {
+    const ScriptedServer nameless(standalone([](bson::DocumentView) {
+        bson::Buffer nameless_info;
+        bson::Builder(nameless_info).append_int32("x", 1).finish();
+        return cursor_reply("db.$cmd.listCollections", {nameless_info});
+    }));
+    EXPECT_FALSE(resolve(nameless, {{"db", "c"}}).at(0).second.has_value())
+        << "the nameless entry could be the view that was asked for";
+    const ScriptedServer typeless(standalone([](bson::DocumentView) {
+        bson::Buffer info;
+        bson::Builder(info).append_string("name", "c").finish();
+        return cursor_reply("db.$cmd.listCollections", {info});
+    }));
+    EXPECT_FALSE(resolve(typeless, {{"db", "c"}}).at(0).second.has_value());
+}
+
+TEST(NamespaceResolver, asks_nothing_about_a_database_that_cannot_exist) {
+    const ScriptedServer server(standalone([](bson::DocumentView) { return cursor_reply("db.$cmd", {}); }));
+    for (const std::string& database : {std::string(), std::string("d\0b", 3)}) {
+        EXPECT_FALSE(resolve(server, {{database, "c"}}).at(0).second.has_value());
+    }
+    EXPECT_TRUE(server.commands().empty());
+}
+
+TEST(NamespaceResolver, repeats_a_warning_only_now_and_then) {
+    const ScriptedServer server(
+        standalone([](bson::DocumentView) { return error_reply(13, "not authorized"); }));
+    std::vector<std::string> warnings;
+    NamespaceResolver resolver({.uri = "mongodb://" + server.address() + "/",
+                                .facts_of = &facts_by_type,
+                                .selection_timeout = 2000ms,
+                                .log = [&](Severity, std::string_view message, std::string_view) {
+                                    warnings.emplace_back(message);
+                                }});
+    for (int i = 0; i < 3; ++i) {
+        std::promise<NamespaceAnswers> promise;
+        resolver.resolve({{"db", "c"}},
+                         [&](NamespaceAnswers answers) { promise.set_value(std::move(answers)); });
+        promise.get_future().wait();
+    }
+    resolver.stop();
+    EXPECT_EQ(warnings, std::vector<std::string>{
+                            "listCollections failed: not authorized (upstream.uri names no user)"});
+}
+
+TEST(NamespaceResolver, answers_at_once_when_nothing_is_asked) {
+    const ScriptedServer server(standalone([](bson::DocumentView) { return ok_reply(); }));
+    EXPECT_TRUE(resolve(server, {}).empty());
+    EXPECT_TRUE(server.commands().empty());
+}
+
+}  // namespace
+}  // namespace fieldgate::cluster

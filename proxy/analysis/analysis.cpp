@@ -146,10 +146,6 @@ bool route(Request& request) {
 
 bool analyse_body(Request& request) {
     const Command& command = *request.command;
-    if (command.on_protected == OnProtected::pass) {
-        request.set_shape(ReplyShape::Kind::scalar, nullptr);
-        return true;
-    }
     bson::Facts facts;
     bson::DocumentView body;
     if (!request.check(request.message.body.bytes(), body, &facts)) return false;

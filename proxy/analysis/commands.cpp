@@ -23,15 +23,20 @@ constexpr Command closed(std::string_view name, std::string_view why) {
     return {.name = name, .standing = Standing::closed, .why = why};
 }
 
+// About one collection, in a way that is not looked into: refused on protected ones.
+constexpr Command about_collection(std::string_view name, Access access, std::string_view why = {}) {
+    return {.name = name, .where = Where::first, .access = access, .why = why};
+}
+
 // About one collection, but not about the values in it.
-constexpr Command about_collection(std::string_view name, OnProtected on_protected, Access access,
-                                   std::string_view why = {}) {
+Command about_structure(std::string_view name, Access access, std::span<const FieldRow> fields) {
     return {.name = name,
             .where = Where::first,
-            .on_protected = on_protected,
+            .on_protected = OnProtected::analyse,
             .access = access,
-            .why = why,
-            .structure_only = on_protected == OnProtected::pass};
+            .structure_only = true,
+            .fields = fields,
+            .finish = finish_structure};
 }
 
 constexpr Command about_full_name(std::string_view name, std::string_view why = {}) {
@@ -65,8 +70,6 @@ constexpr Command map_reduce(std::string_view name) {
 const auto& table() {
     static const auto sorted = [] {
         using enum Access;
-        constexpr auto pass = OnProtected::pass;
-        constexpr auto refuse = OnProtected::refuse;
         constexpr auto analyse = OnProtected::analyse;
         constexpr auto reveals = Standing::reveals;
         std::array rows{
@@ -149,9 +152,9 @@ const auto& table() {
                     .second_sequence = "nsInfo",
                     .look = look_at_bulk_write},
             Command{.name = "explain", .where = Where::handler, .access = read, .look = look_at_explain},
-            about_collection("killCursors", pass, none),
-            about_collection("geoSearch", refuse, read),
-            about_collection("parallelCollectionScan", refuse, read, moves_documents),
+            about_structure("killCursors", none, kill_cursors_fields),
+            about_collection("geoSearch", read),
+            about_collection("parallelCollectionScan", read, moves_documents),
 
             // Collections, indexes, databases
             Command{.name = "create",
@@ -175,10 +178,11 @@ const auto& table() {
                     .finish = finish_structure},
             Command{.name = "drop",
                     .where = Where::first,
-                    .on_protected = pass,
+                    .on_protected = analyse,
                     .access = write,
                     .deletes = true,
-                    .structure_only = true},
+                    .structure_only = true,
+                    .finish = finish_structure},
             Command{.name = "dropDatabase",
                     .where = Where::database,
                     .access = write,
@@ -186,36 +190,36 @@ const auto& table() {
                     .look = look_at_drop_database},
             Command{.name = "renameCollection",
                     .where = Where::handler,
-                    .on_protected = pass,
+                    .on_protected = analyse,
                     .access = write,
+                    .fields = rename_fields,
+                    .finish = finish_structure,
                     .look = look_at_rename},
             Command{.name = "cloneCollectionAsCapped",
                     .where = Where::first,
                     .access = write,
                     .why = moves_documents,
                     .look = look_at_clone},
-            about_collection("convertToCapped", refuse, write, moves_documents),
-            about_collection("dropIndexes", pass, write),
-            about_collection("deleteIndexes", pass, write),
-            about_collection("listIndexes", pass, read),
-            about_collection("reIndex", pass, write),
-            about_collection("compact", pass, write),
-            about_collection("validate", pass, read),
-            about_collection("collStats", pass, read),
-            about_collection("collstats", pass, read),
+            about_collection("convertToCapped", write, moves_documents),
+            about_structure("dropIndexes", write, drop_indexes_fields),
+            about_structure("deleteIndexes", write, drop_indexes_fields),
+            about_structure("listIndexes", read, list_indexes_fields),
+            about_structure("reIndex", write, {}),
+            about_structure("compact", write, compact_fields),
+            about_structure("validate", read, validate_fields),
+            about_structure("collStats", read, coll_stats_fields),
+            about_structure("collstats", read, coll_stats_fields),
             about_full_name("dataSize"),
-            about_collection("planCacheClear", refuse, write, carries_queries),
-            about_collection("planCacheClearFilters", refuse, write, carries_queries),
-            about_collection("planCacheListFilters", refuse, read, carries_queries),
-            about_collection("planCacheSetFilter", refuse, write, carries_queries),
-            about_collection("createSearchIndexes", refuse, write, "a search index cannot read ciphertext"),
-            about_collection("updateSearchIndex", refuse, write, "a search index cannot read ciphertext"),
-            about_collection("dropSearchIndex", pass, write),
-            about_collection("listSearchIndexes", pass, read),
-            about_collection("compactStructuredEncryptionData", refuse, write,
-                             "it is of Queryable Encryption"),
-            about_collection("cleanupStructuredEncryptionData", refuse, write,
-                             "it is of Queryable Encryption"),
+            about_collection("planCacheClear", write, carries_queries),
+            about_collection("planCacheClearFilters", write, carries_queries),
+            about_collection("planCacheListFilters", read, carries_queries),
+            about_collection("planCacheSetFilter", write, carries_queries),
+            about_collection("createSearchIndexes", write, "a search index cannot read ciphertext"),
+            about_collection("updateSearchIndex", write, "a search index cannot read ciphertext"),
+            about_structure("dropSearchIndex", write, search_index_fields),
+            about_structure("listSearchIndexes", read, search_index_fields),
+            about_collection("compactStructuredEncryptionData", write, "it is of Queryable Encryption"),
+            about_collection("cleanupStructuredEncryptionData", write, "it is of Queryable Encryption"),
             about_database("listCollections", read),
             about_database("dbStats", read),
             about_database("dbstats", read),

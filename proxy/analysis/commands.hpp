@@ -22,7 +22,6 @@ enum class Where : std::uint8_t {
 
 enum class OnProtected : std::uint8_t {
     refuse,   // by name
-    pass,     // it carries and returns no values of documents
     analyse,  // its fields are walked by the row's tables
 };
 

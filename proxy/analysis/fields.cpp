@@ -76,6 +76,13 @@ bool check_scalar(Request& request, const bson::Element& element) {
     }
 }
 
+bool check_cursor(Request& request, const bson::Element& element) {
+    if (!element.is_document()) return check_scalar(request, element);
+    for (const bson::Element& option : element.document())
+        if (!check_scalar(request, option)) return false;
+    return true;
+}
+
 bool check_absent(Request& request, const bson::Element& element) {
     return request.refuse(code::command_not_supported,
                           "BSON field " +

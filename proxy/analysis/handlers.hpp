@@ -41,6 +41,14 @@ bool look_at_bulk_write(Request& request);
 // structure.cpp: collections, indexes, names
 extern const std::span<const FieldRow> create_fields;
 extern const std::span<const FieldRow> create_indexes_fields;
+extern const std::span<const FieldRow> kill_cursors_fields;
+extern const std::span<const FieldRow> drop_indexes_fields;
+extern const std::span<const FieldRow> list_indexes_fields;
+extern const std::span<const FieldRow> compact_fields;
+extern const std::span<const FieldRow> validate_fields;
+extern const std::span<const FieldRow> coll_stats_fields;
+extern const std::span<const FieldRow> search_index_fields;
+extern const std::span<const FieldRow> rename_fields;
 bool finish_structure(Request& request);
 bool look_at_view_definition(Request& request);
 bool look_at_rename(Request& request);
@@ -55,6 +63,7 @@ bool check_projection(Request& request, const bson::Element& element);
 bool check_collation(Request& request, const bson::Element& element);
 bool check_hint(Request& request, const bson::Element& element);
 bool check_scalar(Request& request, const bson::Element& element);  // a number, a boolean or null
+bool check_cursor(Request& request, const bson::Element& element);  // { batchSize: n }
 bool check_absent(Request& request, const bson::Element& element);  // refused by name
 bool check_falsy(Request& request, const bson::Element& element);   // refused by name unless false
 bool check_body_sequence(Request& request, const bson::Element& element);

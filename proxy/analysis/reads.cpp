@@ -21,14 +21,6 @@ bool check_pipeline(Request& request, const bson::Element& element) {
     return walk_pipeline(request, element.document());
 }
 
-// aggregate's { batchSize: n }
-bool check_cursor(Request& request, const bson::Element& element) {
-    if (!element.is_document()) return check_scalar(request, element);
-    for (const bson::Element& option : element.document())
-        if (!check_scalar(request, option)) return false;
-    return true;
-}
-
 bool has_random_field(const Request& request, const config::SchemaNode& node) {
     if (node.is_protected()) return request.field(node.field).algorithm == config::Algorithm::random;
     for (const auto& [name, child] : node.children())

@@ -150,6 +150,47 @@ constexpr std::array create_indexes_rows{
     FieldRow{"ignoreUnknownIndexOptions", check_scalar},
 };
 
+// Names of indexes, or the key of one.
+bool check_index_names(Request& request, const bson::Element& element) {
+    if (!element.is_array()) return check_hint(request, element);
+    for (const bson::Element& name : element.document())
+        if (!name.is_string())
+            return request.refuse(code::type_mismatch, "BSON field 'index' must be names of indexes");
+    return true;
+}
+
+bool check_cursor_ids(Request& request, const bson::Element& element) {
+    if (!element.is_array())
+        return request.refuse(code::type_mismatch, "BSON field 'cursors' must be an array");
+    for (const bson::Element& id : element.document())
+        if (id.type() != bson::Type::int64)
+            return request.refuse(code::type_mismatch, "BSON field 'cursors' must be an array of longs");
+    return true;
+}
+
+bool check_name(Request& request, const bson::Element& element) {
+    return element.is_string() ||
+           request.refuse(code::type_mismatch, "BSON field " + quote(element.key()) + " must be a string");
+}
+
+constexpr std::array kill_cursors_rows{FieldRow{"cursors", check_cursor_ids}};
+constexpr std::array drop_indexes_rows{FieldRow{"index", check_index_names}};
+constexpr std::array list_indexes_rows{FieldRow{"cursor", check_cursor},
+                                       FieldRow{"includeBuildUUIDs", check_scalar},
+                                       FieldRow{"includeIndexBuildInfo", check_scalar}};
+constexpr std::array compact_rows{FieldRow{"force", check_scalar},
+                                  FieldRow{"freeSpaceTargetMB", check_scalar},
+                                  FieldRow{"dryRun", check_scalar}};
+constexpr std::array validate_rows{
+    FieldRow{"full", check_scalar},     FieldRow{"repair", check_scalar},
+    FieldRow{"metadata", check_scalar}, FieldRow{"checkBSONConformance", check_scalar},
+    FieldRow{"scandata", check_scalar}, FieldRow{"background", check_scalar},
+};
+constexpr std::array coll_stats_rows{FieldRow{"scale", check_scalar}, FieldRow{"verbose", check_scalar}};
+constexpr std::array search_index_rows{FieldRow{"name", check_name}, FieldRow{"id", check_name}};
+constexpr std::array rename_rows{FieldRow{"to", check_name}, FieldRow{"dropTarget", check_scalar},
+                                 FieldRow{"stayTemp", check_scalar}};
+
 bool admit_target(Request& request, std::string_view field) {
     if (request.document.count(field) > 1)
         return request.refuse(code::failed_to_parse, quote(field) + " is a duplicate field");
@@ -181,6 +222,14 @@ bool admit_output_document(Request& request, bson::DocumentView out) {
 
 const std::span<const FieldRow> create_fields = create_rows;
 const std::span<const FieldRow> create_indexes_fields = create_indexes_rows;
+const std::span<const FieldRow> kill_cursors_fields = kill_cursors_rows;
+const std::span<const FieldRow> drop_indexes_fields = drop_indexes_rows;
+const std::span<const FieldRow> list_indexes_fields = list_indexes_rows;
+const std::span<const FieldRow> compact_fields = compact_rows;
+const std::span<const FieldRow> validate_fields = validate_rows;
+const std::span<const FieldRow> coll_stats_fields = coll_stats_rows;
+const std::span<const FieldRow> search_index_fields = search_index_rows;
+const std::span<const FieldRow> rename_fields = rename_rows;
 
 bool finish_structure(Request& request) {
     request.set_shape(ReplyShape::Kind::scalar, nullptr);

@@ -235,7 +235,40 @@ TEST_F(CommandTable, commands_about_a_collections_structure_pass_on_protected_on
                        code::invalid_namespace, "collections by UUID are refused");
     }
     EXPECT_TRUE(run("drop", R"("patients")").plan.deletes);
+    EXPECT_FALSE(run("dropIndexes", R"("patients")").plan.deletes);
     EXPECT_EQ(run("drop", R"("patients")").plan.access, Access::write);
+}
+
+TEST_F(CommandTable, options_of_such_commands_are_known_and_carry_no_values) {
+    for (const std::string& name : passes_on_protected) {
+        for (const std::string more : {R"(, "noSuchOption": {"$gt": 1})", R"(, "ssn": 145014000)"}) {
+            expect_refusal(run(name, R"("patients")", more), code::unknown_field, "'" + name + ".");
+            EXPECT_TRUE(run(name, R"("wards")", more).passed()) << name;
+        }
+        expect_refusal(run(name, R"("patients")", R"(, "comment": )" + ciphertext(1)), code::bad_value,
+                       "Ciphertext");
+        EXPECT_TRUE(
+            run(name, R"("patients")", R"(, "comment": "x", "lsid": {"id": 1}, "writeConcern": {"w": 1})")
+                .passed())
+            << name;
+    }
+    struct Option {
+        std::string name, good, bad;
+    };
+    for (const Option& each : std::vector<Option>{
+             {"killCursors", R"("cursors": [{"$numberLong": "5"}])", R"("cursors": [{"ssn": 5}])"},
+             {"killCursors", R"("cursors": [])", R"("cursors": 5)"},
+             {"dropIndexes", R"("index": "ssn_1")", R"("index": {"ssn": 145014000})"},
+             {"deleteIndexes", R"("index": {"ssn": 1})", R"("index": 5)"},
+             {"dropIndexes", R"("index": ["a", "b"])", R"("index": [{"ssn": 5}])"},
+             {"listIndexes", R"("cursor": {"batchSize": 5})", R"("cursor": {"batchSize": {"ssn": 5}})"},
+             {"validate", R"("full": true, "background": false)", R"("full": {"ssn": 5})"},
+             {"compact", R"("force": true)", R"("force": "x")"},
+             {"collStats", R"("scale": 1024)", R"("scale": {"ssn": 5})"},
+             {"listSearchIndexes", R"("name": "x")", R"("name": 5)"}}) {
+        EXPECT_TRUE(run(each.name, R"("patients")", ", " + each.good).passed()) << each.name << each.good;
+        expect_refusal(run(each.name, R"("patients")", ", " + each.bad), code::type_mismatch, "BSON field");
+    }
 }
 
 TEST_F(CommandTable, commands_that_cannot_be_analysed_are_refused_on_protected_namespaces) {

@@ -57,7 +57,7 @@ const std::vector<std::string> filters{
     R"({"ssn": {"$exists": N}})",
     R"({"ssn": {"$elemMatch": {"$eq": N}}})",
     R"({"ssn": {"$all": [N]}})",
-    R"({"ssn": {"$type": T}})",
+    R"({"ssn": {"$exists": true, "$type": N}})",
     R"({"ssn": {"$size": N}})",
     R"({"ssn": {"$bitsAllSet": N}})",
     R"({"$expr": {"$eq": ["$ssn", N]}})",
@@ -133,13 +133,9 @@ const std::vector<std::string> updates{
 
 std::string fill(std::string pattern) {
     for (const auto& [placeholder, value] : {std::pair{'N', number}, {'T', text}})
-        for (std::size_t at = 0; (at = pattern.find(placeholder, at)) != std::string::npos;
-             at += value.size()) {
-            // Only where a value stands: after a colon, a bracket, a comma or a space.
-            const bool is_value =
-                at > 0 && std::string_view(" [").find(pattern[at - 1]) != std::string_view::npos;
-            if (is_value) pattern.replace(at, 1, value);
-        }
+        for (std::size_t at = 1; (at = pattern.find(placeholder, at)) != std::string::npos; ++at)
+            // Only where a value stands: after a space or a bracket.
+            if (pattern[at - 1] == ' ' || pattern[at - 1] == '[') pattern.replace(at, 1, value);
     return pattern;
 }
 

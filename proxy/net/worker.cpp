@@ -128,9 +128,9 @@ void Worker::adopt(Stream::Socket socket, std::size_t listener) {
 // Closing is the answer: before a handshake there is no request to answer, and reading one from each of a
 // flood of connections is what the limit is there to prevent.
 void Worker::refuse(Stream::Socket& socket) {
+    WorkerCounters::add(counters_.refused, 1);
     error_code ignored;
     socket.close(ignored);
-    WorkerCounters::add(counters_.refused, 1);
     ++refused_since_warning_;
     const auto now = Clock::now();
     if (now < next_warning_) return;

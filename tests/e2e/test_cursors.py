@@ -108,7 +108,7 @@ def test_kill_cursors_ends_a_cursor(stand, many, database):
 
 
 def test_an_unknown_cursor_is_the_servers_error(doctor, database):
-    with refused(CURSOR_NOT_FOUND):
+    with refused(CURSOR_NOT_FOUND, by_server=True):
         doctor[database].command({"getMore": bson.Int64(123456789), "collection": "patients"})
 
 

@@ -31,7 +31,7 @@ def program(name, doctors, receptionists, parameters):
     if name == "mongosh":
         return ([node(), str(modules / "mongosh" / "bin" / "mongosh.js"), "--quiet", "--norc", doctors,
                  "--file", str(CLIENTS / "clinic_mongosh.js")],
-                {"CLINIC_PARAMETERS": str(parameters), "CLINIC_STEPS": str(CLIENTS / "clinic_steps.js"),
+                {"CLINIC_PARAMETERS": str(parameters),
                  "CLINIC_RECEPTIONISTS": receptionists, "HOME": str(parameters.parent)})
     if name == "java":
         return ["java", "-cp", f"{BUILD_DIR}/java/classes:{BUILD_DIR}/java/lib/*", "Clinic", *arguments], {}

@@ -57,15 +57,18 @@ def test_ciphertext_moved_into_a_plain_field_behind_the_proxy_is_not_opened(pati
     assert str(three[0]["ssn"]) not in str(withheld)
 
 
-def test_a_protected_value_swapped_between_fields_of_other_types_is_an_error(patients, stored, three):
+def test_ciphertext_that_does_not_fit_its_field_is_returned_as_stored(patients, desk, stored, three, stand):
+    """Another field's type or algorithm, another key: opening it would let whoever moved it there read it elsewhere."""
     raw = stored.find_one({"ward": 0})
-    stored.update_one({"ward": 1}, {"$set": {"dateOfBirth": raw["email"]}})
-    with refused():
-        patients.find_one({"ward": 1})
+    stranger = Binary(b"\x02" + b"\x07" * 16 + bytes(raw["email"][17:]), 6)
+    for path, moved in (("dateOfBirth", raw["email"]), ("ssn", raw["email"]), ("email", raw["ssn"]), ("email", stranger)):
+        stored.update_one({"ward": 1}, {"$set": {path: moved}})
+        assert patients.find_one({"ward": 1})[path] == moved
+        assert_withheld(desk.find_one({"ward": 1}))
     assert patients.find_one({"ward": 0}) == three[0]
 
 
-@pytest.mark.parametrize("position", [1, 17, 20, 40, -1])
+@pytest.mark.parametrize("position", [18, 33, 34, 60, -33, -1])
 def test_a_flipped_bit_is_an_error_without_the_value(patients, stored, three, position):
     raw = bytearray(stored.find_one({"ward": 1})["email"])
     raw[position] ^= 1
@@ -91,7 +94,9 @@ def test_plaintext_stored_behind_the_proxy_is_withheld_too(desk, stored, three, 
 def test_a_bad_document_in_a_later_batch_ends_only_its_cursor(patients, stored, patient):
     documents = [patient(n=n) for n in range(12)]
     patients.insert_many(documents)
-    stored.update_one({"n": 8}, {"$set": {"email": Binary(b"\x02" + b"\x07" * 90, 6)}})
+    broken = bytearray(stored.find_one({"n": 8})["email"])
+    broken[-1] ^= 1
+    stored.update_one({"n": 8}, {"$set": {"email": Binary(bytes(broken), 6)}})
     cursor = patients.find({}, batch_size=3).sort("n", 1)
     read = []
     with refused():

@@ -123,7 +123,7 @@ def test_a_master_key_of_the_wrong_length(good, tmp_path, size):
 
 
 def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path, good):
-    text = json.dumps(good, indent=2).replace('"doctor",', '"janitor",', 1).replace('"format": "json"', '"format": "xml"')
+    text = json.dumps(good, indent=2).replace('"role": "doctor"', '"role": "janitor"', 1).replace('"format": "json"', '"format": "xml"')
     path = write_config(text, tmp_path / "several.yaml")
     code, out, err = run_fieldgate("check", "-c", path)
     assert code == CONFIGURATION

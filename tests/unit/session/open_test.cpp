@@ -316,7 +316,13 @@ TEST_F(Open, literal_dotted_keys_and_numbered_documents_are_withheld_and_never_o
         EXPECT_EQ(seen(stored, Kind::reveal), bson::to_json(stored));
         EXPECT_EQ(seen(stored, Kind::omit), json(without));
         EXPECT_EQ(seen(stored, Kind::ciphertext), bson::to_json(stored));
-        EXPECT_EQ(seen(stored, clinic.role(Kind::mask, 6)).find("123142"), std::string::npos);
+        // Shown in clear where it belongs, but something else is withheld, so that such paths are looked at.
+        config::Role almost = clinic.role(Kind::reveal);
+        almost.rules[0][email].read = {Kind::omit, 0};
+        EXPECT_EQ(seen(stored, almost), bson::to_json(stored));
+        const std::string masked = seen(stored, clinic.role(Kind::mask, 2));
+        EXPECT_NE(masked.find("null"), std::string::npos) << masked;
+        EXPECT_EQ(masked.find("42"), std::string::npos) << masked;
     }
     // What only resembles a path stays.
     const Buffer other =
@@ -411,6 +417,27 @@ TEST_F(Open, explicit_encryption_opens_plain_paths_for_who_reveals_everything) {
     config::Role almost = clinic.role(Kind::reveal);
     almost.rules[0][email].read = {Kind::ciphertext, 0};
     EXPECT_EQ(seen(stored, almost), bson::to_json(stored));
+}
+
+TEST_F(Open, explicit_encryption_opens_nothing_else_at_a_protected_path) {
+    clinic.config.schemas.front().explicit_encryption_allow = true;
+    const Buffer stored = document([&](Builder& patient) {
+        add(patient, "ssn", note, Type::boolean, Buffer{1});
+        patient.open_array("medicalRecords");
+        add(patient, "0", note, Type::boolean, Buffer{1});
+        patient.close();
+    });
+    EXPECT_EQ(seen(stored, Kind::reveal), bson::to_json(stored));
+}
+
+TEST_F(Open, explicit_encryption_leaves_what_has_no_key) {
+    clinic.config.schemas.front().explicit_encryption_allow = true;
+    const Buffer stored =
+        document([&](Builder& patient) { add(patient, "own", note, Type::boolean, Buffer{1}); });
+    keys::KeyResult failed;
+    failed.ids.emplace_back(key_id(1), keys::FailedKey{{96, "gone"}, Clinic::now() + std::chrono::hours(1)});
+    clinic.ring.put(failed);
+    EXPECT_EQ(seen(stored, Kind::reveal), bson::to_json(stored));
 }
 
 TEST_F(Open, explicit_encryption_leaves_what_does_not_authenticate) {
@@ -616,7 +643,7 @@ TEST_F(Open, write_errors_and_write_concern_errors_are_rebuilt_in_place) {
            "keyPattern": {"ssn": 1}, "keyValue": {"ssn": "canary"}},
           {"index": 2, "code": 121, "errmsg": "canary", "errInfo": {"canary": 1}}],
         "writeConcernError": {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "canary", "errInfo": {"canary": 1}},
-        "errmsg": "canary", "ok": 1.0})json");
+        "errmsg": "canary", "errInfo": {"canary": 1}, "keyValue": {"ssn": "canary"}, "ok": 1.0})json");
     const Opened opened = open_body(body, shape(ReplyShape::Kind::write_result), clinic.role(Kind::reveal));
     ASSERT_EQ(opened.work, Work::done);
     EXPECT_EQ(opened.json(), json(R"json({"n": 1, "writeErrors": [
@@ -643,6 +670,10 @@ TEST_F(Open, rebuilt_errors_end_at_the_limit_of_a_message) {
     const Opened above = open(frame, result, clinic.role(Kind::reveal), {}, whole.frame.size() - 1);
     EXPECT_EQ(above.work, Work::refused);
     EXPECT_EQ(above.refusal.code, 10334);
+    // It ends while it writes, not when all is written.
+    const Opened far_above = open(frame, result, clinic.role(Kind::reveal), {1, 1u << 20}, frame.size());
+    EXPECT_EQ(far_above.work, Work::refused);
+    EXPECT_LT(far_above.slices, 200u);
 }
 
 // The envelope
@@ -730,7 +761,32 @@ TEST_F(Open, as_deep_as_the_configuration_allows_and_no_deeper) {
     }
 }
 
-TEST_F(Open, every_truncation_and_every_changed_byte_of_a_reply_is_refused_or_well_formed) {
+TEST_F(Open, arrays_of_parents_nest_as_deep_as_the_configuration_allows) {
+    for (const int levels : {100, 101}) {
+        Buffer inner = from_json("{}");
+        for (int i = 1; i < levels; ++i) {
+            inner = document([&](Builder& outer) { outer.append_array("0", inner); });
+        }
+        const Buffer stored = document([&](Builder& patient) { patient.append_array("insurance", inner); });
+        EXPECT_EQ(
+            open_body(cursor_reply({stored}), shape(ReplyShape::Kind::cursor), clinic.role(Kind::omit)).work,
+            levels == 100 ? Work::done : Work::refused);
+    }
+}
+
+TEST_F(Open, a_document_that_ends_before_its_length_is_refused) {
+    // After the early terminator an element that could as well be one of the outer document.
+    const Buffer inner = {20, 0, 0, 0, 0x10, 'a', 0, 1, 0, 0, 0, 0, 0x10, 'b', 0, 2, 0, 0, 0, 0};
+    for (const char* const key : {"insurance", "plain"}) {
+        const Buffer stored = document([&](Builder& patient) { patient.append_document(key, inner); });
+        EXPECT_EQ(
+            open_body(cursor_reply({stored}), shape(ReplyShape::Kind::cursor), clinic.role(Kind::omit)).work,
+            Work::refused)
+            << key;
+    }
+}
+
+TEST_F(Open, every_changed_byte_of_a_reply_is_refused_or_leaves_it_well_formed) {
     const wire::Buffer frame = wire::make_op_msg(
         7, 8, cursor_reply({document([&](Builder& patient) {
             patient.append_string("name", "Jon Doe");

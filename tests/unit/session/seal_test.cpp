@@ -350,7 +350,7 @@ TEST_F(Seal, ciphertext_that_does_not_fit_is_refused_by_the_name_of_its_field) {
     const auto det = crypto::Algorithm::deterministic;
     const std::pair<Buffer, const char*> cases[] = {
         {clinic.blob_with(crypto::Algorithm::random, 1, Type::int32, number), "algorithm"},
-        {clinic.blob_with(det, 2, Type::int32, number), "key"},
+        {clinic.blob_with(det, 2, Type::int32, number), "another key"},
         {clinic.blob_with(det, 1, Type::int64, Buffer(8, 1)), "type long"},
         {flipped, "authenticate"},
         {Buffer(20, 1), "no ciphertext"},

@@ -19,9 +19,7 @@ using testing::ScriptedServer;
 struct Deployment {
     std::atomic<int> role{0};  // index into roles
     static constexpr const char* roles[] = {"primary", "secondary", "standalone", "mongos"};
-    std::string address;
-    ScriptedServer server{[this](bson::DocumentView) { return hello_reply(roles[role], address); }};
-    Deployment() { address = server.address(); }
+    ScriptedServer server{[this](bson::DocumentView) { return hello_reply(roles[role], server.address()); }};
     std::string uri(const std::string& options = "") const {
         return "mongodb://" + server.address() + "/?heartbeatFrequencyMS=500" + options;
     }
@@ -93,7 +91,8 @@ TEST(Watcher, says_why_there_is_no_primary) {
     Deployment deployment;
     deployment.role = 1;
     Watcher secondary(options_of(deployment.uri(), losses));
-    EXPECT_NE(find(secondary, 700ms).second.find(deployment.address + ": not a primary"), std::string::npos);
+    EXPECT_NE(find(secondary, 700ms).second.find(deployment.server.address() + ": not a primary"),
+              std::string::npos);
 }
 
 TEST(Watcher, waits_for_an_election) {
@@ -124,7 +123,8 @@ TEST(Watcher, asks_a_suspected_member_at_once) {
     Losses losses;
     Deployment deployment;
     // Its own heartbeats are too rare to help.
-    Watcher watcher(options_of("mongodb://" + deployment.address + "/?heartbeatFrequencyMS=60000", losses));
+    Watcher watcher(
+        options_of("mongodb://" + deployment.server.address() + "/?heartbeatFrequencyMS=60000", losses));
     const auto member = find(watcher).first;
     ASSERT_TRUE(member.has_value());
 

@@ -70,6 +70,16 @@ asio::awaitable<void> Connection::relay_replies() {
             ok = co_await decide(reply, outcome);
             if (!ok) co_return;
         }
+        if (outcome.member_lost) {
+            // The reply is not passed on. On these codes a driver keeps its pool, so that the one retry it
+            // has would go out on another connection that is about to be closed; when a connection ends it
+            // clears the pool, and retries on a new one.
+            const HostPort member = *member_;
+            end("its upstream is not the primary any more");
+            worker_.process().services.report_member(member, "it said that it is not the primary");
+            worker_.process().member_lost(member);  // posted, to this worker too
+            co_return;
+        }
         if (outcome.action == session::ReplyAction::close) {
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
             log::warn("a reply cannot be passed on", {{"connection", id_}, {"reason", outcome.reason}});
@@ -92,11 +102,6 @@ asio::awaitable<void> Connection::relay_replies() {
         client_lock_.release();
         reply_grant_.give_back();
         if (replies_.buffer_bytes() > MemoryBudget::free_bytes) replies_.release();
-        if (outcome.member_lost && member_ && !leaving_) {
-            const HostPort member = *member_;
-            worker_.process().services.report_member(member, "it said that it is not the primary");
-            worker_.process().member_lost(member);  // posted, to this worker too
-        }
     }
 }
 

@@ -54,6 +54,7 @@ TEST(Failover, closes_idle_sessions_of_a_lost_member_at_once_and_busy_ones_after
     EXPECT_EQ(connected(proxy).descriptor() >= 0, true);
 }
 
+// The reply itself is kept from the client: see connection_replies.cpp.
 TEST(Failover, a_reply_that_says_so_closes_every_session_of_the_member) {
     StubServer upstream(&StubServer::echo);
     RunningServer proxy(&upstream);
@@ -63,7 +64,6 @@ TEST(Failover, a_reply_that_says_so_closes_every_session_of_the_member) {
     for (int i = 0; i < 8; ++i) others.push_back(connected(proxy));
     Peer witness = connected(proxy);
     ASSERT_TRUE(witness.send("L"));
-    EXPECT_EQ(witness.receive_text(), "reply to L");
     EXPECT_TRUE(witness.sees_end());
     for (Peer& other : others) EXPECT_TRUE(other.sees_end());
     ASSERT_EQ(proxy.reports().size(), 1u);

@@ -41,7 +41,7 @@ class Stand:
     def __init__(self, directory, *server_options, **config_sections):
         self.directory = directory
         self.recorder = Recorder(directory / "recording")
-        self.server = EmbeddedServer(directory / "server", *server_options, advertise=self.recorder.address)
+        self.server = self.start_server(*server_options)
         self.recorder.target = ("127.0.0.1", self.server.port)
         host, port = self.recorder.address
         self.upstream_uri = f"mongodb://{host}:{port}/?replicaSet=secantus"
@@ -53,6 +53,9 @@ class Stand:
         self._clients = []
         self._gateways = []
         self.direct = self.client(self.server.uri)
+
+    def start_server(self, *options):
+        return EmbeddedServer(self.directory / "server", *options, advertise=self.recorder.address)
 
     def create_key(self, alt_name="clinic"):
         code, out, err = run_fieldgate("keys", "create", "-c", self.config_file, "--provider", "local", "--alt-name", alt_name)

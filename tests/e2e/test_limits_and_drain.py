@@ -21,14 +21,14 @@ def answers(connection):
 def test_more_connections_than_descriptors(stand):
     """Goal: at the descriptor limit new clients are turned away, the served ones stay, and room is used again."""
     def few_descriptors():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160))
 
     gateway = stand.start(name="few", preexec=few_descriptors)
     address = gateway.addresses["doctors"]
     first = wire.Connection(address, timeout=5 * TIME_FACTOR)
     assert answers(first)
     crowd = []
-    for _ in range(150):
+    for _ in range(300):
         try:
             crowd.append(socket.create_connection(address, timeout=5))
         except OSError:

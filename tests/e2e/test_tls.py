@@ -12,11 +12,12 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 class TlsStand(Stand):
     """Both sides in TLS. No recorder: it could read nothing."""
 
+    def start_server(self, *options):
+        return EmbeddedServer(self.directory / "server", *options)
+
     def __init__(self, directory, certificates, server_certificate, server_key):
-        super().__init__(directory)  # a server without TLS, replaced at once by one with it
-        self.server.stop()
+        super().__init__(directory, "--tls-cert-file", server_certificate, "--tls-key-file", server_key)
         self.direct.close()
-        self.server = EmbeddedServer(directory / "tls-server", "--tls-cert-file", server_certificate, "--tls-key-file", server_key)
         self.config["upstream"]["uri"] = (
             f"mongodb://127.0.0.1:{self.server.port}/?replicaSet=secantus&tls=true&tlsCAFile={certificates.ca_file}"
             "&serverSelectionTimeoutMS=4000")

@@ -62,9 +62,14 @@ bool check_option_paths(Request& request, const bson::Element& element) {
     return true;
 }
 
+bool check_name(Request& request, const bson::Element& element) {
+    return element.is_string() ||
+           request.refuse(code::type_mismatch, "BSON field " + quote(element.key()) + " must be a string");
+}
+
 constexpr std::array index_rows{
     FieldRow{"key", check_index_key},
-    FieldRow{"name"},
+    FieldRow{"name", check_name},
     FieldRow{"v", check_scalar},
     FieldRow{"unique", check_scalar},
     FieldRow{"sparse", check_scalar},
@@ -77,14 +82,14 @@ constexpr std::array index_rows{
     FieldRow{"partialFilterExpression", check_absent},
     FieldRow{"weights", check_option_paths},
     FieldRow{"wildcardProjection", check_absent},
-    FieldRow{"default_language"},
-    FieldRow{"language_override"},
+    FieldRow{"default_language", check_name},
+    FieldRow{"language_override", check_name},
     FieldRow{"textIndexVersion", check_scalar},
     FieldRow{"2dsphereIndexVersion", check_scalar},
     FieldRow{"bits", check_scalar},
     FieldRow{"min", check_scalar},
     FieldRow{"max", check_scalar},
-    FieldRow{"ns"},
+    FieldRow{"ns", check_name},
 };
 
 bool check_index(Request& request, bson::DocumentView spec) {
@@ -166,11 +171,6 @@ bool check_cursor_ids(Request& request, const bson::Element& element) {
         if (id.type() != bson::Type::int64)
             return request.refuse(code::type_mismatch, "BSON field 'cursors' must be an array of longs");
     return true;
-}
-
-bool check_name(Request& request, const bson::Element& element) {
-    return element.is_string() ||
-           request.refuse(code::type_mismatch, "BSON field " + quote(element.key()) + " must be a string");
 }
 
 constexpr std::array kill_cursors_rows{FieldRow{"cursors", check_cursor_ids}};

@@ -114,6 +114,11 @@ bool admit_namespace_info(Request& request, bson::DocumentView entry) {
                               "An entry of nsInfo needs the full name of a collection, once");
     const auto split = split_full_name(name->string());
     if (!split) return request.refuse(code::invalid_namespace, "Invalid namespace " + quote(name->string()));
+    // The first stands for the command, which names no namespace of its own.
+    if (request.plan.collection.empty()) {
+        request.plan.database = split->database;
+        request.plan.collection = split->collection;
+    }
     return admit_other(request, split->database, split->collection);
 }
 

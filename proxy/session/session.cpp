@@ -227,6 +227,7 @@ RequestOutcome Session::State::forward(wire::Bytes frame) {
     const analysis::Plan& plan = job.analysis->plan();
     if (!job.message.more_to_come()) {
         Pending& entry = pending.emplace_back();
+        entry.request_id = job.header.request_id;
         entry.response_to = job.header.request_id;
         entry.command = plan.command;
         entry.shape = std::move(job.shape);

@@ -70,7 +70,8 @@ ReplyRoute Session::route_reply(wire::Bytes prefix) const {
     const Pending* entry = state_->owed();
     if (entry == nullptr || prefix.size() < prefix_bytes) return ReplyRoute::close;
     const wire::Header header = wire::Header::parse(prefix);
-    if (header.opcode != wire::Opcode::msg || header.response_to != entry->response_to)
+    if (header.opcode != wire::Opcode::msg) return ReplyRoute::close;
+    if (header.response_to != entry->response_to && header.response_to != entry->request_id)
         return ReplyRoute::close;
     const bool untouched = entry->kind == Pending::Kind::reply_owed && !entry->swallow_rest &&
                            entry->shape.kind == analysis::ReplyShape::Kind::pass;
@@ -149,7 +150,8 @@ void Session::State::remember_cursor(const Pending& entry, std::int64_t cursor_i
 // The client gets ok: 0 without moreToCome; what else the server still streams for this request is swallowed,
 // and the cursor that nobody will read is killed.
 ReplyOutcome Session::State::fail_reply(Pending& entry, wire::Bytes frame, analysis::Refusal refusal) {
-    if (entry.command == "findAndModify" || entry.command == "findandmodify")
+    using Kind = analysis::ReplyShape::Kind;
+    if (entry.shape.kind == Kind::value || entry.shape.kind == Kind::write_result)
         refusal.errmsg += " (the write may have happened)";
     const std::int64_t cursor_id = reply && reply->opener ? reply->opener->cursor_id() : 0;
     auto job = std::make_unique<ReplyJob>();
@@ -170,6 +172,7 @@ ReplyOutcome Session::State::fail_reply(Pending& entry, wire::Bytes frame, analy
         entry.swallow_rest = entry.more_to_come;
         Pending& own = pending.emplace_back();  // `entry` is dead from here
         own.kind = Pending::Kind::own_request;
+        own.request_id = id;
         own.response_to = id;
     } else {
         entry.swallow_rest = entry.more_to_come;

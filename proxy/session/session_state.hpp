@@ -20,7 +20,9 @@ struct Pending {
         local_answer,  // `answer` is ready and waits for its turn
         own_request,   // fieldgate asked something of its own: the reply is swallowed
     } kind = Kind::reply_owed;
-    // What the next reply's responseTo must say. Along an exhaust stream it is the id of the reply before.
+    std::int32_t request_id = 0;
+    // What the next reply's responseTo says. Along an exhaust stream it is the id of the reply before; some
+    // servers repeat the request's instead.
     std::int32_t response_to = 0;
     std::string_view command;
     wire::Buffer answer;

@@ -121,3 +121,14 @@ def test_cursors_in_a_session(doctor, many, database):
 def test_single_batch_and_limit(patients, many):
     assert list(patients.find().sort("n", 1).limit(3)) == many[:3]
     assert list(patients.find().sort("n", 1).limit(-3)) == many[:3]
+
+
+def test_exhaust_cursors_are_opened(patients, many):
+    from pymongo.cursor import CursorType
+    from pymongo.errors import InvalidOperation
+    try:
+        found = list(patients.find({}, batch_size=5, cursor_type=CursorType.EXHAUST).sort("n", 1))
+    except InvalidOperation as error:  # a mongos before 7.1 has none: the driver refuses by itself
+        assert "mongos" in str(error)
+    else:
+        assert found == many

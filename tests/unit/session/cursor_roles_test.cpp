@@ -101,5 +101,20 @@ TEST(CursorRoles, every_reply_of_an_exhaust_stream_is_rewritten_and_the_next_req
     EXPECT_TRUE(t.session().idle());
 }
 
+TEST(CursorRoles, an_exhaust_stream_may_repeat_the_requests_id_but_name_no_other) {
+    Process process(clinic());
+    Transcript t(process, doctor);
+    t.request(find_all);
+    t.reply(open_cursor);
+    const auto frame = wire::make_op_msg(900, 0, Transcript::json(get_more), wire::flag_exhaust_allowed);
+    t.request_bytes(frame);
+    t.reply(next_batch, wire::flag_more_to_come);
+    const auto reply_to = [](std::int32_t id) {
+        return wire::make_op_msg(77, id, Transcript::json(last_batch));
+    };
+    EXPECT_EQ(t.session().route_reply(wire::Bytes(reply_to(900)).first(20)), ReplyRoute::collect);
+    EXPECT_EQ(t.session().route_reply(wire::Bytes(reply_to(901)).first(20)), ReplyRoute::close);
+}
+
 }  // namespace
 }  // namespace fieldgate::session

@@ -294,5 +294,21 @@ TEST(Session, answers_a_reply_that_cannot_be_opened_with_an_error_and_kills_its_
     EXPECT_TRUE(t.session().idle());
 }
 
+TEST(Session, says_that_a_write_may_have_happened_when_its_reply_cannot_be_read) {
+    for (
+        const std::string_view command :
+        {R"({"insert": "patients", "documents": [{"ssn": 5}], "$db": "medicalRecords"})",
+         R"({"findAndModify": "patients", "query": {}, "update": {"$set": {"name": "x"}}, "$db": "medicalRecords"})"}) {
+        SCOPED_TRACE(command);
+        Process process(clinic());
+        Transcript t(process, doctor);
+        t.request(command);
+        t.reply(R"({"n": 1})");  // no `ok`
+        const auto answer = t.received_one();
+        EXPECT_NE(code_of(answer), 0);
+        EXPECT_NE(errmsg_of(answer).find("the write may have happened"), std::string::npos);
+    }
+}
+
 }  // namespace
 }  // namespace fieldgate::session

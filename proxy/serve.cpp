@@ -147,9 +147,9 @@ struct Backend {
         services.fetch_keys = [this](keys::KeyRequest request, std::function<void(keys::KeyResult)> done) {
             broker->fetch(std::move(request), std::move(done));
         };
-        services.resolve_namespaces = [this](std::vector<analysis::NamespaceName> names,
+        services.resolve_namespaces = [this](const std::vector<analysis::NamespaceName>& names,
                                              std::function<void(net::NamespaceAnswers)> done) {
-            namespaces->resolve(std::move(names), std::move(done));
+            namespaces->resolve(names, std::move(done));
         };
         services.find_primary = [this](std::chrono::milliseconds wait,
                                        std::function<void(std::optional<net::HostPort>, std::string)> done) {
@@ -260,6 +260,7 @@ int serve(const ServeOptions& options) {
 
     log::set_up(options.log_level.value_or(config->log.level),
                 options.log_format.value_or(config->log.format));
+    log::info("starting", {{"version", FIELDGATE_VERSION}, {"configuration", options.file.string()}});
     for (const std::string& warning : warnings) log::warn("configuration", {{"warning", warning}});
     cluster::set_library_log([](cluster::Severity severity, std::string_view message) {
         log::write(severity == cluster::Severity::warning ? observe::Level::warn : observe::Level::debug,

@@ -40,7 +40,7 @@ void NamespaceResolver::stop() {
     worker_.stop();
 }
 
-void NamespaceResolver::resolve(std::vector<analysis::NamespaceName> names, Done done) {
+void NamespaceResolver::resolve(const std::vector<analysis::NamespaceName>& names, Done done) {
     if (names.empty()) return done({});
     if (queue_.add(names, std::move(done))) {
         worker_.post([this] { ask_queued(); });

@@ -45,7 +45,7 @@ class NamespaceResolver {
     using Done = NamespaceQueue::Done;
     // Any thread; `done` is called once on the resolver's thread (at once if nothing is asked), and never
     // after stop().
-    void resolve(std::vector<analysis::NamespaceName> names, Done done);
+    void resolve(const std::vector<analysis::NamespaceName>& names, Done done);
     void stop();
 
  private:

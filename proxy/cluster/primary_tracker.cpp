@@ -54,6 +54,7 @@ MemberKind PrimaryTracker::kind(const HostPort& member) const {
 
 std::vector<HostPort> PrimaryTracker::members() const {
     std::vector<HostPort> members;
+    members.reserve(members_.size());
     for (const auto& [member, state] : members_) members.push_back(member);
     return members;
 }

@@ -1,10 +1,10 @@
 #include "proxy/cluster/uri.hpp"
 
-#include <strings.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -52,6 +52,11 @@ void check_pem_file(const char* option, const std::string& path, const char* mar
     problems.push_back(std::string(option) + ": " + path + ": holds no PEM block of a " + marker);
 }
 
+bool same_ignoring_case(std::string_view a, std::string_view b) {
+    const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 std::vector<std::string> secrets_of(const std::string& uri) {
     std::vector<std::string> secrets;
     const auto add = [&](std::string_view raw) {
@@ -88,11 +93,9 @@ std::vector<std::string> secrets_of(const std::string& uri) {
         options.remove_prefix(std::min(end + 1, options.size()));
         const std::size_t equals = option.find('=');
         if (equals == std::string_view::npos) continue;
-        for (const char* name : {"tlsCertificateKeyFilePassword", "sslClientCertificateKeyPassword",
-                                 "authMechanismProperties"}) {
-            if (equals == std::strlen(name) && strncasecmp(option.data(), name, equals) == 0) {
-                add(option.substr(equals + 1));
-            }
+        for (const std::string_view name : {"tlsCertificateKeyFilePassword",
+                                            "sslClientCertificateKeyPassword", "authMechanismProperties"}) {
+            if (same_ignoring_case(option.substr(0, equals), name)) add(option.substr(equals + 1));
         }
     }
     return secrets;

@@ -116,7 +116,7 @@ void Broker::send_query() {
     request.ids.assign(flight.ids.begin(), flight.ids.end());
     request.alt_names.assign(flight.alt_names.begin(), flight.alt_names.end());
     flight_ = std::move(flight);
-    vault_.find(request, [this](KeyVault::Found found) { on_found(std::move(found)); });
+    vault_.find(request, [this](const KeyVault::Found& found) { on_found(found); });
 }
 
 // What one reply of the key vault says, before any of it is believed.
@@ -172,7 +172,7 @@ class Broker::Reading {
     std::map<std::string, std::string> broken_names_;
 };
 
-void Broker::on_found(KeyVault::Found found) {
+void Broker::on_found(const KeyVault::Found& found) {
     BOOST_ASSERT(flight_);
     const Flight flight = std::move(*flight_);
     flight_.reset();

@@ -99,7 +99,7 @@ class Broker {
     bool answer_name(const std::string& alt_name, KeyResult& result, Clock::time_point now) const;
     void add_moved_names(const crypto::KeyId& id, KeyResult& result) const;
     void send_query();
-    void on_found(KeyVault::Found found);
+    void on_found(const KeyVault::Found& found);
     void settle_waiting();
     void fail_id(const crypto::KeyId& id, const std::string& why);
     void fail_name(const std::string& alt_name, const std::string& why);

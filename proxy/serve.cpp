@@ -32,6 +32,8 @@ namespace {
 
 namespace log = observe::log;
 
+std::atomic<bool> ending{false};
+
 observe::Level level_of(cluster::Severity severity) {
     switch (severity) {
         case cluster::Severity::debug:
@@ -244,6 +246,7 @@ int run_server(const std::shared_ptr<const config::Config>& config, crypto::Mast
         }
     }
     log::info("ended", {{"code", code}});
+    ending = true;
     const bool stopped = backend.stop(std::chrono::seconds(2));
     // Not with exit(): what is still blocked in a time-out uses what static destructors would take away.
     if (!stopped) std::_Exit(code);
@@ -263,8 +266,9 @@ int serve(const ServeOptions& options) {
     log::info("starting", {{"version", FIELDGATE_VERSION}, {"configuration", options.file.string()}});
     for (const std::string& warning : warnings) log::warn("configuration", {{"warning", warning}});
     cluster::set_library_log([](cluster::Severity severity, std::string_view message) {
-        log::write(severity == cluster::Severity::warning ? observe::Level::warn : observe::Level::debug,
-                   "libmongoc", {{"message", message}});
+        // While it ends, libmongoc complains about servers that went first.
+        const bool loud = severity == cluster::Severity::warning && !ending;
+        log::write(loud ? observe::Level::warn : observe::Level::debug, "libmongoc", {{"message", message}});
     });
     raise_descriptor_limit();
 

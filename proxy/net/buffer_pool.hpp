@@ -13,8 +13,8 @@ namespace fieldgate::net {
 // 256 KB make large replies cheap; an idle session owns none.
 class BufferPool {
  public:
-    static constexpr std::size_t small_bytes = 64 * 1024;
-    static constexpr std::size_t large_bytes = 256 * 1024;
+    static constexpr std::size_t small_bytes = std::size_t{64} * 1024;
+    static constexpr std::size_t large_bytes = std::size_t{256} * 1024;
 
     class Loan {
      public:

@@ -1,5 +1,6 @@
 #include "proxy/net/connection.hpp"
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
@@ -16,6 +17,7 @@ namespace log = observe::log;
 // cannot keep a thread busy for ever.
 constexpr int service_rounds_max = 100;
 constexpr std::chrono::milliseconds closing_time_max{10000};
+constexpr std::chrono::milliseconds lingering_time_max{1000};
 
 bool is_final(session::RequestAction action) {
     return action == session::RequestAction::forward || action == session::RequestAction::answered ||
@@ -72,10 +74,10 @@ void Connection::spawn(asio::awaitable<void> loop) {
     ++loops_;
     // The connection lives until its last loop has called back.
     asio::co_spawn(worker_.context(), std::move(loop),
-                   [this](std::exception_ptr failure) { loop_ended(failure); });
+                   [this](const std::exception_ptr& failure) { loop_ended(failure); });
 }
 
-void Connection::loop_ended(std::exception_ptr failure) {
+void Connection::loop_ended(const std::exception_ptr& failure) {
     if (failure) {
         // Nothing on the data path throws but the allocator; this session goes, the others stay.
         try {
@@ -175,14 +177,18 @@ asio::awaitable<void> Connection::serve() {
         if (outcome.action == session::RequestAction::forward) {
             BOOST_ASSERT(relaying_);
             if (!upstream_lock_.try_acquire()) co_await upstream_lock_.acquire();
-            const wire::Bytes rest = upstream_->try_write(outcome.bytes, ec);
-            if (!ec && !rest.empty()) ec = co_await upstream_->write(rest);
-            upstream_lock_.release();
+            {
+                const WriteLock::Hold hold(upstream_lock_);
+                const wire::Bytes rest = upstream_->try_write(outcome.bytes, ec);
+                if (!ec && !rest.empty()) ec = co_await upstream_->write(rest);
+            }
             if (ec || ended_) {
                 upstream_lost(ec);
                 co_return;
             }
             session_.request_written();
+            // Giving tens of megabytes back takes milliseconds, and twice that if the request was rewritten.
+            if (request_grant_) co_await yield();
         } else if (outcome.action == session::RequestAction::close) {
             log::info("session closes the connection", {{"connection", id_}, {"reason", outcome.reason}});
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
@@ -191,14 +197,14 @@ asio::awaitable<void> Connection::serve() {
         // Whoever holds the lock writes the answers that became due before letting go: no need to wait for
         // it.
         if (client_lock_.try_acquire()) {
+            const WriteLock::Hold hold(client_lock_);
             ok = true;
             if (auto answer = session_.pop_answer()) ok = co_await write_answers(std::move(*answer));
-            client_lock_.release();
             if (!ok) co_return;
         }
         handling_ = false;
         request_grant_.give_back();
-        if (requests_.buffer_bytes() > MemoryBudget::free_bytes) requests_.release();
+        if (requests_.buffer_bytes() > idle_buffer_bytes) requests_.release();
         if (close_after_answer_) {
             co_await close_after_answers();
             co_return;
@@ -265,21 +271,28 @@ asio::awaitable<bool> Connection::decide(wire::Bytes request, session::RequestOu
     co_return false;
 }
 
-// What is owed to the client is still written, by whichever loop it falls to.
+// What is owed to the client is still written, by whichever loop it falls to. Then the client is told that
+// nothing more comes and gets a moment to read it: closing a socket with unread bytes would reset it, and
+// some systems drop what was on its way.
 asio::awaitable<void> Connection::close_after_answers() {
     set_deadline(closing_time_max);
     while (!ended_ && (client_lock_.held() || (relaying_ && session_.outstanding() != 0))) {
         co_await request_event_.wait();
     }
+    client_.end_writing();
+    set_deadline(lingering_time_max);
+    std::array<std::uint8_t, 1024> unread;
+    error_code ec;
+    while (!ended_ && !ec) std::tie(ec, std::ignore) = co_await client_.read_some(unread);
     end("closed after the last answer");
 }
 
 asio::awaitable<bool> Connection::write_upstream(wire::Bytes bytes) {
     if (!upstream_lock_.try_acquire()) co_await upstream_lock_.acquire();
+    const WriteLock::Hold hold(upstream_lock_);
     error_code ec;
     bytes = upstream_->try_write(bytes, ec);
     if (!ec && !bytes.empty()) ec = co_await upstream_->write(bytes);
-    upstream_lock_.release();
     if (!ec && !ended_) co_return true;
     upstream_lost(ec);
     co_return false;

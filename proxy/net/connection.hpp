@@ -50,6 +50,8 @@ class Connection {
 
  private:
     enum class Attempt { ready, try_again, refused };
+    // What a session may keep between messages, for each direction.
+    static constexpr std::size_t idle_buffer_bytes = std::size_t{16} * 1024;
 
     asio::awaitable<void> serve();
     asio::awaitable<bool> accept_client();
@@ -83,7 +85,7 @@ class Connection {
     void set_deadline(std::chrono::milliseconds duration) { deadline_ = Clock::now() + duration; }
     void clear_deadline() { deadline_ = Clock::time_point::max(); }
     void spawn(asio::awaitable<void> loop);
-    void loop_ended(std::exception_ptr failure);
+    void loop_ended(const std::exception_ptr& failure);
 
     Worker& worker_;
     const std::size_t listener_;

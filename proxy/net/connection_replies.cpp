@@ -50,7 +50,7 @@ asio::awaitable<void> Connection::relay_replies() {
                 ok = co_await draw_memory(reply_grant_, message_bytes, reply_event_);
                 if (!ok) co_return;
             }
-            if (here_bytes == 0 && replies_.buffer_bytes() > MemoryBudget::free_bytes) replies_.release();
+            if (here_bytes == 0 && replies_.buffer_bytes() > idle_buffer_bytes) replies_.release();
             std::size_t byte_count = 0;
             std::tie(ec, byte_count) = co_await upstream_->read_some(replies_.prepare());
             if (ec || ended_) {
@@ -94,14 +94,16 @@ asio::awaitable<void> Connection::relay_replies() {
             if (!ok) co_return;
         }
         if (!client_lock_.try_acquire()) co_await client_lock_.acquire();
-        if (outcome.action == session::ReplyAction::forward) {
-            const wire::Bytes rest = client_.try_write(outcome.bytes, ec);
-            if (ec || !rest.empty()) ok = co_await write_client(rest);
+        {
+            const WriteLock::Hold hold(client_lock_);
+            if (outcome.action == session::ReplyAction::forward) {
+                const wire::Bytes rest = client_.try_write(outcome.bytes, ec);
+                if (ec || !rest.empty()) ok = co_await write_client(rest);
+            }
+            if (ok) ok = co_await finish_reply(more_to_come);
         }
-        if (ok) ok = co_await finish_reply(more_to_come);
-        client_lock_.release();
         reply_grant_.give_back();
-        if (replies_.buffer_bytes() > MemoryBudget::free_bytes) replies_.release();
+        if (replies_.buffer_bytes() > idle_buffer_bytes) replies_.release();
     }
 }
 
@@ -130,6 +132,7 @@ asio::awaitable<bool> Connection::stream_reply(std::size_t message_bytes) {
     const wire::Bytes first = replies_.take_pending(message_bytes);
     const bool more_to_come = says_more_to_come(first);
     if (!client_lock_.try_acquire()) co_await client_lock_.acquire();
+    const WriteLock::Hold hold(client_lock_);
     session_.reply_started(first);
     bool ok = co_await write_client(first);
     std::size_t left_bytes = message_bytes - first.size();
@@ -155,7 +158,6 @@ asio::awaitable<bool> Connection::stream_reply(std::size_t message_bytes) {
         reply_grant_.give_back();
     }
     if (ok) ok = co_await finish_reply(more_to_come);
-    client_lock_.release();
     co_return ok;
 }
 

@@ -30,6 +30,9 @@ class Event {
 
 // Who may write to a stream: two loops do, and two writes in flight would mix their bytes. Handed over in the
 // order asked. With two users there is never more than one waiting.
+//
+//     if (!lock.try_acquire()) co_await lock.acquire();
+//     const WriteLock::Hold hold(lock);
 class WriteLock {
  public:
     explicit WriteLock(asio::io_context& context) : handed_over_(context) {}
@@ -48,6 +51,21 @@ class WriteLock {
         while (wanted_) co_await handed_over_.wait();
     }
 
+    bool held() const { return held_; }
+
+    // Releases what was acquired, on every way out.
+    class Hold {
+     public:
+        explicit Hold(WriteLock& lock) : lock_(lock) {}
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+        ~Hold() { lock_.release(); }
+
+     private:
+        WriteLock& lock_;
+    };
+
+ private:
     void release() {
         BOOST_ASSERT(held_);
         if (!wanted_) {
@@ -58,9 +76,6 @@ class WriteLock {
         handed_over_.notify();
     }
 
-    bool held() const { return held_; }
-
- private:
     Event handed_over_;
     bool held_ = false;
     bool wanted_ = false;

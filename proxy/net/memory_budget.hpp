@@ -15,7 +15,7 @@ namespace fieldgate::net {
 class MemoryBudget {
  public:
     // Messages up to this size do not count: each session has a buffer for one anyway.
-    static constexpr std::size_t free_bytes = 64 * 1024;
+    static constexpr std::size_t free_bytes = std::size_t{64} * 1024;
 
     explicit MemoryBudget(std::size_t total_bytes)
         : total_bytes_(total_bytes), available_bytes_(total_bytes) {}

@@ -17,7 +17,7 @@ namespace fieldgate::net {
 namespace {
 
 // How much one session may move before others of its thread get their turn: well under a millisecond's worth.
-constexpr std::size_t turn_bytes_max = 256 * 1024;
+constexpr std::size_t turn_bytes_max = std::size_t{256} * 1024;
 
 // OpenSSL reports through errno and a queue per thread, which must not hold what another session left there.
 void prepare_tls_call() {
@@ -31,7 +31,7 @@ error_code last_system_error() {
 
 std::string openssl_error_text() {
     const unsigned long code = ERR_peek_error();
-    if (code == 0) return "connection closed during the TLS handshake";
+    if (code == 0) return "unknown cause";
     const char* const reason = ERR_reason_error_string(code);
     return reason != nullptr ? reason : "OpenSSL error " + std::to_string(code);
 }
@@ -46,9 +46,15 @@ asio::awaitable<error_code> Stream::connect(Socket::endpoint_type endpoint) {
 }
 
 void Stream::tune() {
-    const int on = 1;
-    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    const auto set = [this](int level, int option, int value) {
+        ::setsockopt(socket_.native_handle(), level, option, &value, sizeof value);
+    };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    // As drivers do, so that a peer that is cut off is noticed in minutes and not in hours.
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 120);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 9);
 }
 
 asio::awaitable<error_code> Stream::accept_tls(SSL_CTX* context) {
@@ -95,8 +101,8 @@ asio::awaitable<error_code> Stream::handshake() {
         const Wait wait = after_tls_call(result, ec);
         if (ec) {
             const long verify_result = SSL_get_verify_result(ssl_.get());
-            tls_error_ = verify_result != X509_V_OK ? X509_verify_cert_error_string(verify_result)
-                                                    : openssl_error_text();
+            if (verify_result != X509_V_OK) tls_error_ = X509_verify_cert_error_string(verify_result);
+            if (tls_error_.empty()) tls_error_ = ec.message();
             break;
         }
         ec = co_await wait_for(wait);
@@ -202,6 +208,7 @@ Stream::Wait Stream::after_tls_call(int result, error_code& ec) {
             ec = errno != 0 ? last_system_error() : make_error_code(Errc::tls_truncated);
             break;
         default:
+            tls_error_ = openssl_error_text();
             ec = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
                      ? make_error_code(Errc::tls_truncated)
                      : make_error_code(Errc::tls_failed);
@@ -220,16 +227,22 @@ asio::awaitable<error_code> Stream::wait_for(Wait wait) {
     co_return ec;
 }
 
-void Stream::close() {
+void Stream::end_writing() {
     if (!socket_.is_open()) return;
     if (ssl_ && tls_established_) {
-        ERR_clear_error();
+        prepare_tls_call();
         SSL_shutdown(ssl_.get());  // close_notify, if the socket takes it now
+        ERR_clear_error();
     }
     error_code ignored;
-    socket_.shutdown(Socket::shutdown_both, ignored);
+    socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+void Stream::close() {
+    if (!socket_.is_open()) return;
+    end_writing();
+    error_code ignored;
     socket_.close(ignored);
-    ERR_clear_error();
 }
 
 }  // namespace fieldgate::net

@@ -55,6 +55,9 @@ class Stream {
     // Writes the rest, giving way to other sessions between slices.
     asio::awaitable<error_code> write(wire::Bytes bytes);
 
+    // Tells the peer that nothing more comes. What it still sends can be read.
+    void end_writing();
+
     bool is_open() const { return socket_.is_open(); }
     // Ends what is under way with operation_aborted. Idempotent.
     void close();

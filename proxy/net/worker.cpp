@@ -140,12 +140,7 @@ void Worker::refuse(Stream::Socket& socket) {
 }
 
 void Worker::remove(Connection& connection) {
-    const session::Counters fresh = connection.take_counters();
-    WorkerCounters::add(counters_.requests, fresh.requests);
-    WorkerCounters::add(counters_.requests_refused, fresh.requests_refused);
-    WorkerCounters::add(counters_.unacknowledged_refused, fresh.unacknowledged_refused);
-    WorkerCounters::add(counters_.fields_encrypted, fresh.fields_encrypted);
-    WorkerCounters::add(counters_.replies_rewritten, fresh.replies_rewritten);
+    add_counts_of(connection);
     connections_.erase(connection.position);
     WorkerCounters::add(counters_.active, std::uint64_t(-1));
     process_.connections.fetch_sub(1, std::memory_order_relaxed);
@@ -161,15 +156,17 @@ asio::awaitable<void> Worker::tick() {
         if (count % ticks_per_sweep != 0) continue;
         ring_.expire(now);
         catalog_.expire(now);
-        for (const auto& connection : connections_) {
-            const session::Counters fresh = connection->take_counters();
-            WorkerCounters::add(counters_.requests, fresh.requests);
-            WorkerCounters::add(counters_.requests_refused, fresh.requests_refused);
-            WorkerCounters::add(counters_.unacknowledged_refused, fresh.unacknowledged_refused);
-            WorkerCounters::add(counters_.fields_encrypted, fresh.fields_encrypted);
-            WorkerCounters::add(counters_.replies_rewritten, fresh.replies_rewritten);
-        }
+        for (const auto& connection : connections_) add_counts_of(*connection);
     }
+}
+
+void Worker::add_counts_of(Connection& connection) {
+    const session::Counters fresh = connection.take_counters();
+    WorkerCounters::add(counters_.requests, fresh.requests);
+    WorkerCounters::add(counters_.requests_refused, fresh.requests_refused);
+    WorkerCounters::add(counters_.unacknowledged_refused, fresh.unacknowledged_refused);
+    WorkerCounters::add(counters_.fields_encrypted, fresh.fields_encrypted);
+    WorkerCounters::add(counters_.replies_rewritten, fresh.replies_rewritten);
 }
 
 void Worker::close_acceptors() {

@@ -86,6 +86,7 @@ class Worker {
                                  std::vector<Worker*> workers);
     void refuse(Stream::Socket& socket);
     asio::awaitable<void> tick();
+    void add_counts_of(Connection& connection);
     void close_acceptors();
     void end_if_drained();
 

@@ -1,5 +1,8 @@
 """The instruments themselves: each must be able to find what it looks for. Needs no fieldgate."""
 
+import datetime
+
+import bson
 import canary
 import clinic
 import pytest
@@ -35,7 +38,7 @@ def test_a_client_that_follows_hosts_stays_on_the_recorder(recorded):
     with client_of("mongodb://%s:%d/?replicaSet=secantus" % recorder.address) as client:
         client.medicalRecords.patients.insert_one({"email": "canary-in-the-mine@clinic.example"})
         assert client.address == recorder.address
-    findings = canary.scan(recorder.files_to_server(), {b"canary-in-the-mine"})
+    findings = canary.scan(recorder.files_to_server(), clinic.Secrets())
     assert any("canary-in-the-mine" in p for p in findings.problems), "the planted plaintext was not found"
     assert any("email: str, not binary" in p for p in findings.problems), findings.problems
 
@@ -43,7 +46,7 @@ def test_a_client_that_follows_hosts_stays_on_the_recorder(recorded):
 def scan_of(tmp_path, *messages):
     path = tmp_path / "recorded-to-server"
     path.write_bytes(b"".join(messages))
-    return canary.scan([path], set())
+    return canary.scan([path], clinic.Secrets())
 
 
 GOOD = [
@@ -84,6 +87,18 @@ def test_the_canary_finds_what_is_not_sealed(tmp_path, command):
 def test_the_canary_reads_sequences(tmp_path):
     message = wire.op_msg({"insert": "patients", "$db": "clinic_1"}, wire.sequence_section("documents", [{"ssn": 5}]))
     assert scan_of(tmp_path, message).problems != []
+
+
+@pytest.mark.parametrize("make", [
+    lambda s: {"x": s.text()}, lambda s: {"x": {"deep": [s.date()]}}, lambda s: {"ssn": s.number()},
+    lambda s: {"insurance": {"policyNumber": s.number()}}, lambda s: {"ssn": {"$eq": s.number()}},
+    lambda s: {"ssn": {"$in": [1, 2, s.number()]}}, lambda s: s.patient(),
+], ids=["text", "date", "ssn", "nested", "$eq", "$in", "patient"])
+def test_every_kind_of_protected_plaintext_is_found(make):
+    secrets = clinic.Secrets()
+    data = b"\0\0\0" + bson.encode({"before": 0, "secret": make(secrets), "after": "x"}) + b"\0\0\0\0"
+    assert list(secrets.found_in(data)), "the planted plaintext was not found"
+    assert not list(clinic.Secrets().found_in(bson.encode({"ssn": 145014000, "since": datetime.datetime(1984, 5, 17)})))
 
 
 def test_a_checksum_is_that_of_the_protocol():

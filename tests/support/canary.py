@@ -22,15 +22,13 @@ class Findings:
             self.problems.append(f"{where}: {text}")
 
 
-def scan(paths, needles):
-    """Searches the recorded bytes for every needle, and parses every message in them."""
+def scan(paths, secrets):
+    """Searches the recorded bytes for every protected plaintext, and parses every message in them."""
     findings = Findings()
     for path in paths:
         data = path.read_bytes()
-        for needle in needles:
-            at = data.find(needle)
-            if at >= 0:
-                findings.report(path.name, f"protected plaintext {needle!r} at byte {at}")
+        for at, plaintext in secrets.found_in(data):
+            findings.report(path.name, f"protected plaintext {plaintext!r} at byte {at}")
         for raw in wire.split(data):
             findings.messages += 1
             _check_message(findings, path.name, wire.parse(raw))

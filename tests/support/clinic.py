@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import re
 import secrets
 
 DETERMINISTIC = "AEAD_AES_256_CBC_HMAC_SHA_512-Deterministic"
@@ -66,36 +67,59 @@ def config(upstream_uri, key_file, **sections):
 class Secrets:
     """Protected plaintexts of eight bytes or more that a test uses: none may reach the server."""
 
+    MARKER = b"canary-"  # every protected text begins with it, and nothing else contains it
+    # An int32 of four bytes would be found by chance: with a name before it, it is an element of BSON.
+    _NUMBERS = re.compile(rb"\x10(ssn|policyNumber|insurance\.policyNumber|\$eq|\$ne|\d+)\0(.{4})", re.S)
+    # Dates of the 20th century end in three zero bytes after one that is none.
+    _DATE_ENDS = re.compile(rb"(?<=[^\0])\0\0\0")
+
     def __init__(self):
-        self.needles = set()
-        self._numbers = itertools.count(1)
+        self.texts = set()
+        self.numbers = set()
+        self.dates = set()
+        self._patients = itertools.count(1)
+
+    @property
+    def needles(self):
+        """What no stored document may contain."""
+        return self.texts | self.dates
+
+    def found_in(self, data):
+        """The protected plaintexts in these bytes, with their positions."""
+        at = -1
+        while (at := data.find(self.MARKER, at + 1)) >= 0:
+            yield at, bytes(data[at:at + 32])
+        for match in self._NUMBERS.finditer(data):
+            if match.group(2) in self.numbers:
+                yield match.start(), match.group()
+        for match in self._DATE_ENDS.finditer(data):
+            if data[match.start() - 5:match.end()] in self.dates:
+                yield match.start() - 5, data[match.start() - 5:match.end()]
 
     def text(self, hint="text"):
-        value = f"canary-{hint}-{secrets.token_hex(6)}"
-        self.needles.add(value.encode())
+        value = f"{self.MARKER.decode()}{hint}-{secrets.token_hex(6)}"
+        self.texts.add(value.encode())
         return value
 
     def date(self):
         # A random millisecond of the 20th century: eight bytes that occur nowhere by chance.
         milliseconds = 100_000_000_000 + secrets.randbelow(800_000_000_000)
-        self.needles.add(milliseconds.to_bytes(8, "little"))
+        self.dates.add(milliseconds.to_bytes(8, "little"))
         return datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=milliseconds)
 
-    def number(self, *names):
-        """An int32. Four bytes alone would be found by chance: with the name before it, it is an element of BSON."""
+    def number(self):
         value = 100_000_000 + secrets.randbelow(899_999_999)
-        for name in (*names, "$eq", "$ne", "0"):
-            self.needles.add(b"\x10" + name.encode() + b"\0" + value.to_bytes(4, "little"))
+        self.numbers.add(value.to_bytes(4, "little"))
         return value
 
     def patient(self, **fields):
-        number = next(self._numbers)
+        number = next(self._patients)
         return {
             "name": f"Patient {number}",
-            "ssn": self.number("ssn"),
+            "ssn": self.number(),
             "bloodType": self.text("blood"),
             "medicalRecords": [{"weight": 180, "bloodPressure": "120/80", "note": self.text("note")}],
-            "insurance": {"provider": "MaestCare", "policyNumber": self.number("policyNumber", "insurance.policyNumber")},
+            "insurance": {"provider": "MaestCare", "policyNumber": self.number()},
             "dateOfBirth": self.date(),
             "email": self.text("email") + "@clinic.example",
             **fields,

@@ -1,6 +1,7 @@
 #include "proxy/cluster/namespaces.hpp"
 
 #include <boost/assert.hpp>
+#include <iterator>
 
 #include "proxy/bson/builder.hpp"
 #include "proxy/cluster/mongoc.hpp"
@@ -9,7 +10,9 @@
 namespace fieldgate::cluster {
 namespace {
 constexpr std::int32_t socket_timeout_ms = 10000;
-}
+constexpr std::size_t names_in_question_max = 1000;
+constexpr std::uint32_t unauthorized = 13;
+}  // namespace
 
 struct NamespaceResolver::Connection {
     ClientPtr client;
@@ -70,10 +73,24 @@ void NamespaceResolver::warn(std::string message, const std::string& database) {
     last_warning_at_ = now;
 }
 
-// What goes wrong leaves the facts absent.
+// What goes wrong leaves the facts absent. The names come from clients, many of which share one question, so
+// one name that the server refuses must not cost the others their answer: the question is halved until it
+// stands alone.
 void NamespaceResolver::ask(const std::string& database, Database& collections) {
-    // A name from a client; libmongoc takes what stands before a zero byte for the whole.
+    // libmongoc takes what stands before a zero byte for the whole.
     if (database.empty() || database.find('\0') != std::string::npos) return;
+    const bool too_many = collections.size() > names_in_question_max;
+    if (!too_many && (ask_server(database, collections) != Outcome::refused || collections.size() == 1))
+        return;
+    Database second;
+    for (std::size_t left = collections.size() / 2; left != 0; --left)
+        second.insert(collections.extract(std::prev(collections.end())));
+    ask(database, collections);
+    ask(database, second);
+    collections.merge(second);
+}
+
+NamespaceResolver::Outcome NamespaceResolver::ask_server(const std::string& database, Database& collections) {
     bson::Buffer options;
     bson::Builder builder(options);
     builder.open_document("filter").open_document("name").open_array("$in");
@@ -95,7 +112,8 @@ void NamespaceResolver::ask(const std::string& database, Database& collections) 
         const auto name = document ? document->find("name") : std::nullopt;
         if (!name || !name->is_string()) {
             // What cannot be read could be the view that was asked for.
-            return warn("listCollections returned what is no description of a collection", database);
+            warn("listCollections returned what is no description of a collection", database);
+            return Outcome::failed;
         }
         std::optional<analysis::NamespaceFacts>& answer = answers[std::string(name->string())];
         if (auto facts = options_.facts_of(database, *document)) {
@@ -105,15 +123,20 @@ void NamespaceResolver::ask(const std::string& database, Database& collections) 
         }
     }
     bson_error_t error{};
-    if (mongoc_cursor_error(cursor.get(), &error)) {
-        return warn("listCollections failed: " + without_secrets(error.message, options_.uri) +
-                        (has_credentials(options_.uri) ? "" : " (upstream.uri names no user)"),
-                    database);
+    const bson_t* said = nullptr;
+    if (mongoc_cursor_error_document(cursor.get(), &error, &said)) {
+        warn("listCollections failed: " + without_secrets(error.message, options_.uri) +
+                 (has_credentials(options_.uri) ? "" : " (upstream.uri names no user)"),
+             database);
+        // Only what the server itself said can be about a name; and a missing right is about all of them.
+        const bool by_server = said != nullptr && !bson_empty(said);
+        return by_server && error.code != unauthorized ? Outcome::refused : Outcome::failed;
     }
     for (auto& [collection, facts] : collections) {
         const auto answer = answers.find(collection);
         facts = answer == answers.end() ? analysis::NamespaceFacts{} : answer->second;
     }
+    return Outcome::answered;
 }
 
 }  // namespace fieldgate::cluster

@@ -52,7 +52,9 @@ class NamespaceResolver {
     using Database = std::map<std::string, std::optional<analysis::NamespaceFacts>>;  // by collection
 
     void ask_queued();
+    enum class Outcome { answered, refused, failed };
     void ask(const std::string& database, Database& collections);
+    Outcome ask_server(const std::string& database, Database& collections);
     void warn(std::string message, const std::string& database);
 
     struct Connection;

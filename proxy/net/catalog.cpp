@@ -16,13 +16,23 @@ bool NamespaceCatalog::put(NamespaceAnswers answers, Clock::time_point now) {
             continue;
         }
         Name key(std::move(name.database), std::move(name.collection));
-        if (entries_.size() >= entries_max_ && !entries_.contains(key)) {
-            complete = false;  // names are the client's to choose, so their number is bounded
-            continue;
-        }
+        if (entries_.size() >= entries_max_ && !entries_.contains(key)) make_room(key, now);
         entries_.insert_or_assign(std::move(key), Entry{std::move(*facts), now + lifetime_, false});
     }
     return complete;
+}
+
+// Names are the clients' to choose, so their number is bounded, and whoever fills the table must not keep others from
+// being answered: a neighbour in the alphabet goes, unless it has only just come for the same request.
+void NamespaceCatalog::make_room(const Name& key, Clock::time_point now) {
+    auto victim = entries_.lower_bound(key);
+    for (std::size_t looked_at = 0; looked_at < entries_.size(); ++looked_at) {
+        if (victim == entries_.end()) victim = entries_.begin();
+        if (victim->second.expires < now + lifetime_) break;
+        ++victim;
+    }
+    if (victim == entries_.end()) victim = entries_.begin();
+    entries_.erase(victim);
 }
 
 void NamespaceCatalog::expire(Clock::time_point now) {

@@ -17,8 +17,7 @@ class NamespaceCatalog final : public analysis::Catalog {
     explicit NamespaceCatalog(std::chrono::milliseconds lifetime, std::size_t entries_max = 100000)
         : lifetime_(lifetime), entries_max_(entries_max) {}
 
-    // Facts stay where they are for at least another lifetime after they expired: an analysis that pauses
-    // between two slices may point at them.
+    // Facts stay where they are for at least another lifetime after they expired, unless the table is full.
     const analysis::NamespaceFacts* find(std::string_view database,
                                          std::string_view collection) const override;
     // False if one of them could not be had.
@@ -41,6 +40,8 @@ class NamespaceCatalog final : public analysis::Catalog {
         bool operator()(const Name& a, const View& b) const { return View(a) < b; }
         bool operator()(const View& a, const Name& b) const { return a < View(b); }
     };
+
+    void make_room(const Name& key, Clock::time_point now);
 
     std::chrono::milliseconds lifetime_;
     std::size_t entries_max_;

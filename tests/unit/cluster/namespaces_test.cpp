@@ -70,6 +70,36 @@ TEST(NamespaceResolver, has_no_answer_when_the_server_refuses) {
     EXPECT_FALSE(answers[0].second.has_value());
 }
 
+TEST(NamespaceResolver, keeps_a_name_that_the_server_refuses_from_costing_others_their_answer) {
+    const ScriptedServer server(standalone([](bson::DocumentView command) {
+        const auto names =
+            command.find("filter")->document().find("name")->document().find("$in")->document();
+        for (const bson::Element& name : names)
+            if (name.string() == "poison") return error_reply(73, "Invalid namespace");
+        return cursor_reply("db.$cmd.listCollections", {collection_info("v", "view")});
+    }));
+    std::vector<analysis::NamespaceName> names{{"db", "poison"}, {"db", "v"}};
+    for (int i = 0; i < 9; ++i) names.push_back({"db", "c" + std::to_string(i)});
+    const NamespaceAnswers answers = resolve(server, names);
+    ASSERT_EQ(answers.size(), names.size());
+    for (const auto& [name, facts] : answers) {
+        EXPECT_EQ(facts.has_value(), name.collection != "poison") << name.collection;
+        EXPECT_EQ(facts.has_value() && facts->is_view, name.collection == "v") << name.collection;
+    }
+}
+
+TEST(NamespaceResolver, asks_about_a_thousand_names_at_a_time) {
+    const ScriptedServer server(
+        standalone([](bson::DocumentView) { return cursor_reply("db.$cmd.listCollections", {}); }));
+    std::vector<analysis::NamespaceName> names;
+    for (int i = 0; i < 1000; ++i) names.push_back({"db", "c" + std::to_string(i)});
+    EXPECT_EQ(resolve(server, names).size(), 1000u);
+    EXPECT_EQ(server.commands().size(), 1u);
+    names.push_back({"db", "one above"});
+    EXPECT_EQ(resolve(server, names).size(), 1001u);
+    EXPECT_EQ(server.commands().size(), 3u);
+}
+
 TEST(NamespaceResolver, has_no_answer_when_a_description_cannot_be_read) {
     const ScriptedServer nameless(standalone([](bson::DocumentView) {
         bson::Buffer nameless_info;

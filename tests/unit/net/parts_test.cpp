@@ -92,8 +92,20 @@ TEST(NamespaceCatalog, says_when_something_could_not_be_had) {
     EXPECT_NE(catalog.find("db", "a"), nullptr);
     EXPECT_EQ(catalog.find("db", "b"), nullptr);
     EXPECT_TRUE(catalog.put({{{"db", "b"}, analysis::NamespaceFacts{}}}, {}));
-    EXPECT_FALSE(catalog.put({{{"db", "one too many"}, analysis::NamespaceFacts{}}}, {}));
-    EXPECT_TRUE(catalog.put({{{"db", "a"}, analysis::NamespaceFacts{}}}, {})) << "known names are renewed";
+}
+
+TEST(NamespaceCatalog, gives_up_an_older_name_for_a_new_one_when_it_is_full) {
+    using std::chrono::milliseconds;
+    NamespaceCatalog catalog(milliseconds(10), 2);
+    const NamespaceCatalog::Clock::time_point start{};
+    const analysis::NamespaceFacts facts;
+    EXPECT_TRUE(catalog.put({{{"db", "a"}, facts}}, start));
+    EXPECT_TRUE(catalog.put({{{"db", "z"}, facts}}, start + milliseconds(1)));
+    EXPECT_TRUE(catalog.put({{{"db", "y"}, facts}}, start + milliseconds(1)));
+    EXPECT_EQ(catalog.size(), 2u);
+    EXPECT_NE(catalog.find("db", "y"), nullptr);
+    EXPECT_NE(catalog.find("db", "z"), nullptr) << "it came in the same moment";
+    EXPECT_EQ(catalog.find("db", "a"), nullptr);
 }
 
 TEST(NetErrors, have_a_text_of_their_own) {

@@ -74,7 +74,7 @@ struct Server::State {
     BoundAddress listen_unix(std::size_t index);
     void limit_connections();
     template <typename Task>
-    void post_to_all(Task task) {
+    void post_to_all(const Task& task) {
         for (const auto& worker : workers) {
             worker->mailbox()->post([target = worker.get(), task] { task(*target); });
         }

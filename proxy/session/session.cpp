@@ -16,6 +16,21 @@ namespace {
 // Sequence documents that one slice of analysis looks at: well under a millisecond of small documents.
 constexpr std::size_t analysis_slice_bytes = 256 * 1024;
 
+// What servers take beside the 16 MiB of a document. A body is looked at in one slice, so this bounds how
+// long.
+constexpr std::size_t body_bytes_max = std::size_t{16} * 1024 * 1024 + std::size_t{16} * 1024;
+
+constexpr std::int32_t failed_to_satisfy_read_preference = 133;
+
+// As a mongos, fieldgate is told the client's read preference with each command.
+bool wants_secondary(bson::DocumentView body) {
+    const auto preference = body.find("$readPreference");
+    if (!preference || !preference->is_document()) return false;
+    const auto inner = bson::DocumentView::check_top_level(preference->value());
+    const auto mode = inner ? inner->find("mode") : std::nullopt;
+    return mode && mode->is_string() && mode->string() != "primary" && mode->string() != "primaryPreferred";
+}
+
 RequestOutcome close_with(std::string reason) {
     RequestOutcome outcome;
     outcome.action = RequestAction::close;
@@ -70,6 +85,11 @@ RequestOutcome Session::State::begin(wire::Bytes frame) {
             return refuse_and_close(frame, job.header, "malformed message: " + message.error().message());
         job.message = *message;
         job.is_op_msg = true;
+        if (job.message.body.bytes().size() > body_bytes_max)
+            return refuse(
+                {analysis::code::bson_object_too_large, "BSONObjectTooLarge",
+                 "the command is larger than 16 MiB + 16 KiB, which no server takes: send documents as a "
+                 "document sequence, or in batches"});
         job.hello = parse_hello(job.message.body);
         job.stage = job.hello ? RequestJob::Stage::hello : RequestJob::Stage::analysing;
         if (job.hello) last_command = "hello";
@@ -166,6 +186,12 @@ RequestOutcome Session::State::advance_analysis(keys::Clock::time_point now) {
     analysis::Plan& plan = job.analysis->plan();
     last_command = plan.command;
     if (const auto refusal = policy::judge(plan, own_role(), config())) return refuse(*refusal);
+    if (config().upstream.read_preference == config::Upstream::ReadPreference::refuse &&
+        plan.access == analysis::Access::read && wants_secondary(job.message.body))
+        return refuse({failed_to_satisfy_read_preference, "FailedToSatisfyReadPreference",
+                       "fieldgate reads from the primary only, and `upstream.read_preference: refuse` "
+                       "refuses what asks "
+                       "for secondaries"});
     if (plan.is_get_more && !upstream_ready) {
         // Cursors are known by their member, so there must be one before the table can be asked.
         job.analysis.reset();

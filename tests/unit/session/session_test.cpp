@@ -310,5 +310,52 @@ TEST(Session, says_that_a_write_may_have_happened_when_its_reply_cannot_be_read)
     }
 }
 
+TEST(Session, refuses_secondary_reads_only_where_the_configuration_says_so) {
+    const auto with_mode = [](std::string_view command, std::string_view mode) {
+        return std::string(command.substr(0, command.size() - 1)) + R"(, "$readPreference": {"mode": ")" +
+               std::string(mode) + "\"}}";
+    };
+    for (const bool refuses : {false, true}) {
+        const auto config = clinic();
+        if (refuses) config->upstream.read_preference = config::Upstream::ReadPreference::refuse;
+        Process process(config);
+        Transcript t(process, doctor);
+        for (const std::string_view mode : {"secondary", "secondaryPreferred", "nearest"}) {
+            SCOPED_TRACE(mode);
+            EXPECT_EQ(t.request(with_mode(find_plain, mode)).action,
+                      refuses ? RequestAction::answered : RequestAction::forward);
+        }
+        EXPECT_EQ(t.request(with_mode(find_plain, "primaryPreferred")).action, RequestAction::forward);
+        EXPECT_EQ(t.request(with_mode(R"({"ping": 1, "$db": "admin"})", "secondary")).action,
+                  RequestAction::forward);
+        EXPECT_EQ(t.session().counters().requests_refused, refuses ? 3u : 0u);
+    }
+}
+
+TEST(Session, refuses_a_body_above_what_servers_take) {
+    const auto body_of = [](std::size_t size) {
+        wire::Buffer out;
+        bson::Builder doc(out);
+        const std::size_t rest =
+            5 + 10 + 16 + 10;  // {find: "n", comment: "...", $db: "d"} without the comment's text
+        doc.append_string("find", "n")
+            .append_string("comment", std::string(size - rest, 'x'))
+            .append_string("$db", "d");
+        doc.finish();
+        return out;
+    };
+    constexpr std::size_t bound = 16 * 1024 * 1024 + 16 * 1024;
+    wire::Buffer largest = body_of(bound);
+    const std::size_t off_by = largest.size() - bound;  // names and overheads, whatever they are
+    largest = body_of(bound - off_by);
+    ASSERT_EQ(largest.size(), bound);
+    Process process(clinic());
+    Transcript t(process, doctor);
+    EXPECT_EQ(t.request_bytes(wire::make_op_msg(100, 0, largest)).action, RequestAction::forward);
+    EXPECT_EQ(t.request_bytes(wire::make_op_msg(101, 0, body_of(bound - off_by + 1))).action,
+              RequestAction::answered);
+    EXPECT_EQ(t.session().counters().requests_refused, 1u);
+}
+
 }  // namespace
 }  // namespace fieldgate::session

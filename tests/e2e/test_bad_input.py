@@ -111,10 +111,10 @@ def test_broken_sections(connect, sections):
 
 
 def nested(levels, kind=b"\x03"):
-    document = bson.encode({"x": 1})
-    for _ in range(levels):
-        document = struct.pack("<i", len(document) + 8) + kind + b"a\0" + document + b"\0"
-    return document
+    """`levels` objects around one: built from the outside, or the deepest would take minutes."""
+    inner = bson.encode({"x": 1})
+    heads = [struct.pack("<i", len(inner) + 8 * level) + kind + b"a\0" for level in range(levels, 0, -1)]
+    return b"".join(heads) + inner + b"\0" * levels
 
 
 def insert_raw(connection, database, document):

@@ -85,3 +85,14 @@ def test_a_client_that_insists_on_a_replica_set_never_gets_past_the_proxy(stand)
     client = stand.client(stand.fieldgate.uri("doctors", replicaSet="secantus"), serverSelectionTimeoutMS=1500)
     with pytest.raises(ServerSelectionTimeoutError):
         client.admin.command("ping")
+
+
+def test_a_unix_socket_serves_the_clinic(stand, tmp_path_factory, database, patient):
+    path = tmp_path_factory.mktemp("unix") / "doctors.sock"
+    gateway = stand.start(name="unix", listeners=[{"name": "doctors", "address": f"unix:{path}", "role": "doctor"}])
+    patients = stand.client(gateway.uri("doctors"))[database].patients
+    document = patient()
+    patients.insert_one(document)
+    assert patients.find_one({"ssn": document["ssn"]}) == document
+    assert gateway.stop() == 0
+    assert not path.exists(), "the socket's file is left behind"

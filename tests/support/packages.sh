@@ -15,6 +15,7 @@ packages_python=(
     "python3-venv=/usr/bin/python3 -c 'import ensurepip, venv'"
 )
 packages_e2e=(
+    ca-certificates
     "openssl=command -v openssl"
     "nodejs=command -v node"
     "npm=command -v npm"
@@ -23,6 +24,7 @@ packages_e2e=(
     "golang-go=command -v go"
 )
 packages_lint=(
+    "git=command -v git"
     clang-tidy-19 clang-format-19
 )
 packages_fuzz=(

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 SOURCE_DIR = Path(__file__).resolve().parents[2]
 BUILD_DIR = SOURCE_DIR / "build"
@@ -129,7 +130,8 @@ class EmbeddedServer(Process):
 
 
 class Fieldgate(Process):
-    """`fieldgate run` with a configuration whose listeners have port 0; `addresses` maps listener names to (host, port)."""
+    """`fieldgate run` with a configuration whose listeners have port 0; `addresses` maps listener names to (host, port),
+    or to (path, None) for a Unix socket."""
 
     def __init__(self, config, directory, *options, env=None, preexec=None, name="fieldgate"):
         self.directory = Path(directory)
@@ -150,9 +152,15 @@ class Fieldgate(Process):
             raise RuntimeError(f"fieldgate ended with {self.process.returncode}:\n{self.log()}")
         for entry in self.entries():
             if entry.get("msg") == "listening":
-                host, port = entry["address"].rsplit(":", 1)
-                self.addresses[entry["listener"]] = (host, int(port))
+                self.addresses[entry["listener"]] = self._parse_address(entry["address"])
         return self.addresses.keys()
+
+    @staticmethod
+    def _parse_address(text):
+        if text.startswith("unix:"):
+            return (text.removeprefix("unix:"), None)
+        host, port = text.rsplit(":", 1)
+        return (host.strip("[]"), int(port))
 
     def entries(self):
         """The log's JSON lines."""
@@ -168,8 +176,9 @@ class Fieldgate(Process):
 
     def uri(self, listener, **options):
         host, port = self.addresses[listener]
+        authority = f"{host}:{port}" if port else quote(host, safe="")
         query = "&".join(f"{key}={value}" for key, value in options.items())
-        return f"mongodb://{host}:{port}/" + (f"?{query}" if query else "")
+        return f"mongodb://{authority}/" + (f"?{query}" if query else "")
 
     def sanitizer_reports(self):
         return [line for line in self.log().splitlines() if SANITIZER_REPORT.search(line)]

@@ -22,8 +22,9 @@ bool NamespaceCatalog::put(NamespaceAnswers answers, Clock::time_point now) {
     return complete;
 }
 
-// Names are the clients' to choose, so their number is bounded, and whoever fills the table must not keep others from
-// being answered: a neighbour in the alphabet goes, unless it has only just come for the same request.
+// Names are the clients' to choose, so their number is bounded, and whoever fills the table must not keep
+// others from being answered: a neighbour in the alphabet goes, unless it has only just come for the same
+// request.
 void NamespaceCatalog::make_room(const Name& key, Clock::time_point now) {
     auto victim = entries_.lower_bound(key);
     for (std::size_t looked_at = 0; looked_at < entries_.size(); ++looked_at) {

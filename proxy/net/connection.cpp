@@ -24,13 +24,24 @@ bool is_final(session::RequestAction action) {
            action == session::RequestAction::close;
 }
 
+// In `stall_timeout`, of a message that holds memory which others may wait for.
+constexpr std::uint64_t progress_bytes_min = std::uint64_t{256} * 1024;
+
+// Sealing makes a small value 7 to 8 times as large, up to the size of a message; both are held until it is
+// sent.
+std::size_t request_memory(std::size_t message_bytes, std::size_t message_bytes_max) {
+    constexpr std::size_t growth_max = 8;
+    return message_bytes + std::min(growth_max * message_bytes, message_bytes_max);
+}
+
 // What must be drawn before the reader may grow for its next message.
-std::size_t memory_wanted(const wire::FrameReader& reader, const MemoryBudget::Grant& grant) {
+std::size_t memory_wanted(const wire::FrameReader& reader, const MemoryBudget::Grant& grant,
+                          std::size_t message_bytes_max) {
     error_code ignored;  // next() has said it
     if (grant) return 0;
     const auto header = reader.peek(ignored);
     const auto message_bytes = header ? static_cast<std::size_t>(header->message_bytes) : 0;
-    return message_bytes > MemoryBudget::free_bytes ? message_bytes : 0;
+    return message_bytes > MemoryBudget::free_bytes ? request_memory(message_bytes, message_bytes_max) : 0;
 }
 
 session::Shared shared_of(Worker& worker, std::size_t listener, std::uint64_t id) {
@@ -113,7 +124,23 @@ void Connection::leave(std::string_view reason, bool member_is_lost) {
     if (unsent || (settled() && requests_.pending_bytes() == 0)) end(reason);
 }
 
+void Connection::check_progress(Clock::time_point now) {
+    const bool receives = request_grant_ && !handling_;
+    const bool takes = reply_grant_ && client_lock_.held();
+    const std::uint64_t progress = bytes_received_ + client_.bytes_written();
+    if ((!receives && !takes) || progress - progress_mark_ >= progress_bytes_min) {
+        progress_mark_ = progress;
+        progress_since_ = now;
+    } else if (now - progress_since_ >= worker_.process().options.stall_timeout) {
+        log::warn("a client stands still with a large message",
+                  {{"connection", id_}, {"message", receives ? "its request" : "its reply"}});
+        end("a large message stood still");
+    }
+}
+
 void Connection::check_deadline(Clock::time_point now) {
+    if (ended_) return;
+    check_progress(now);
     if (now < deadline_ || ended_) return;
     clear_deadline();
     timed_out_ = true;
@@ -148,11 +175,16 @@ asio::awaitable<void> Connection::serve() {
         const auto request = requests_.next(ec);
         if (ec) {
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
+            log::info("a client sent what is no MongoDB message (TLS, perhaps, where none is configured)",
+                      {{"connection", id_},
+                       {"listener", worker_.process().config->listeners[listener_].name},
+                       {"error", ec.message()}});
             end(ec.message());
             co_return;
         }
         if (!request) {
-            const std::size_t memory_bytes = memory_wanted(requests_, request_grant_);
+            const std::size_t memory_bytes =
+                memory_wanted(requests_, request_grant_, worker_.process().config->limits.message_bytes);
             if (memory_bytes != 0) {
                 ok = co_await draw_memory(request_grant_, memory_bytes, request_event_);
                 if (!ok) co_return;
@@ -160,11 +192,13 @@ asio::awaitable<void> Connection::serve() {
             std::size_t byte_count = 0;
             std::tie(ec, byte_count) = co_await client_.read_some(requests_.prepare());
             if (ec || ended_) {
+                if (ec == asio::error::eof) log_client_end();
                 end(ec == asio::error::eof ? "the client closed it"
                                            : "reading from the client failed: " + ec.message());
                 co_return;
             }
             requests_.commit(byte_count);
+            bytes_received_ += byte_count;
             continue;
         }
         handling_ = true;
@@ -189,6 +223,8 @@ asio::awaitable<void> Connection::serve() {
             session_.request_written();
             // Giving tens of megabytes back takes milliseconds, and twice that if the request was rewritten.
             if (request_grant_) co_await yield();
+        } else if (outcome.action == session::RequestAction::answered) {
+            if (!outcome.reason.empty() && worker_.may_log_refusal()) log_refusal(outcome);
         } else if (outcome.action == session::RequestAction::close) {
             log::info("session closes the connection", {{"connection", id_}, {"reason", outcome.reason}});
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
@@ -211,6 +247,26 @@ asio::awaitable<void> Connection::serve() {
         }
         if (leaving_ && settled() && requests_.pending_bytes() == 0) end(leave_reason_);
     }
+}
+
+void Connection::log_refusal(const session::RequestOutcome& outcome) const {
+    log::info("request refused", {{"connection", id_},
+                                  {"listener", worker_.process().config->listeners[listener_].name},
+                                  {"command", session_.last_command()},
+                                  {"reason", outcome.reason}});
+}
+
+// A driver that was told to find a replica set drops a mongos after its hello, and says only that it found no
+// server. What to change is best said where the operator looks.
+void Connection::log_client_end() const {
+    constexpr std::chrono::seconds soon{1};
+    if (session_.counters().requests != 1 || session_.last_command() != "hello" ||
+        Clock::now() - accepted_at_ > soon)
+        return;
+    worker_.hint(
+        "a client left right after the handshake: if it finds no server, take replicaSet= out of its "
+        "connection string (fieldgate appears as one mongos)",
+        worker_.process().config->listeners[listener_].name);
 }
 
 asio::awaitable<bool> Connection::accept_client() {
@@ -337,7 +393,10 @@ asio::awaitable<bool> Connection::draw_memory(MemoryBudget::Grant& grant, std::s
     co_return true;
 }
 
+// Twice: the first turn comes before the sockets were looked at, the second after those that were ready had
+// theirs.
 asio::awaitable<void> Connection::yield() {
+    co_await asio::post(worker_.context(), asio::use_awaitable);
     co_await asio::post(worker_.context(), asio::use_awaitable);
 }
 

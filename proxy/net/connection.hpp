@@ -82,6 +82,9 @@ class Connection {
     asio::awaitable<void> sleep(std::chrono::milliseconds duration);
 
     bool settled() const;  // nothing is owed to the client and nothing is being written
+    void check_progress(Clock::time_point now);
+    void log_refusal(const session::RequestOutcome& outcome) const;
+    void log_client_end() const;
     void set_deadline(std::chrono::milliseconds duration) { deadline_ = Clock::now() + duration; }
     void clear_deadline() { deadline_ = Clock::time_point::max(); }
     void spawn(asio::awaitable<void> loop);
@@ -106,6 +109,11 @@ class Connection {
     MemoryBudget::Grant reply_grant_;
 
     Clock::time_point deadline_ = Clock::time_point::max();
+    // While a large message holds memory: what the client had sent and taken when it last moved on enough.
+    std::uint64_t bytes_received_ = 0;
+    std::uint64_t progress_mark_ = 0;
+    Clock::time_point progress_since_ = Clock::now();
+    const Clock::time_point accepted_at_ = Clock::now();
     int loops_ = 0;
     bool ended_ = false;
     bool leaving_ = false;

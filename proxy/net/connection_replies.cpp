@@ -47,7 +47,8 @@ asio::awaitable<void> Connection::relay_replies() {
         }
         if (!header || here_bytes < message_bytes) {
             if (message_bytes > MemoryBudget::free_bytes && !reply_grant_) {
-                ok = co_await draw_memory(reply_grant_, message_bytes, reply_event_);
+                // Twice: the reply as it came and as it goes on are held together.
+                ok = co_await draw_memory(reply_grant_, 2 * message_bytes, reply_event_);
                 if (!ok) co_return;
             }
             if (here_bytes == 0 && replies_.buffer_bytes() > idle_buffer_bytes) replies_.release();

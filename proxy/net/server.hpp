@@ -65,6 +65,9 @@ struct ServerOptions {
     unsigned worker_count = 0;                            // 0: one per core that the process may run on
     std::chrono::milliseconds handshake_timeout{10000};   // of clients' TLS
     std::chrono::milliseconds namespace_lifetime{10000};  // then facts about a namespace are asked anew
+    // A client whose large message holds part of limits.memory_bytes must send or read at least 256 KiB of it
+    // in this time, or is closed: memory is shared by all.
+    std::chrono::milliseconds stall_timeout{10000};
 };
 
 // Where a listener really listens.

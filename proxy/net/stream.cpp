@@ -164,6 +164,7 @@ wire::Bytes Stream::try_write(wire::Bytes bytes, error_code& ec) {
             return bytes;
         }
         if (written < turn_bytes) blocked_ = Wait::write;
+        bytes_written_ += written;
         return bytes.subspan(written);
     }
     while (written < turn_bytes) {
@@ -178,6 +179,7 @@ wire::Bytes Stream::try_write(wire::Bytes bytes, error_code& ec) {
         blocked_ = after_tls_call(result, ec);
         break;
     }
+    bytes_written_ += written;
     return bytes.subspan(written);
 }
 

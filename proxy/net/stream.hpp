@@ -58,6 +58,9 @@ class Stream {
     // Tells the peer that nothing more comes. What it still sends can be read.
     void end_writing();
 
+    // Ever, for telling a slow peer from one that stands still.
+    std::uint64_t bytes_written() const { return bytes_written_; }
+
     bool is_open() const { return socket_.is_open(); }
     // Ends what is under way with operation_aborted. Idempotent.
     void close();
@@ -76,6 +79,7 @@ class Stream {
     bool tls_established_ = false;
     Wait blocked_ = Wait::none;  // why try_write() left a rest: none if only its turn was over
     std::size_t bytes_since_wait_ = 0;
+    std::uint64_t bytes_written_ = 0;
     std::string tls_error_;
 };
 

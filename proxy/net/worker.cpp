@@ -16,6 +16,8 @@ constexpr std::chrono::milliseconds tick_interval{250};
 constexpr int ticks_per_sweep = 4;
 constexpr std::chrono::milliseconds accept_pause{100};
 constexpr std::chrono::seconds warning_interval{1};
+constexpr std::chrono::minutes hint_interval{1};
+constexpr std::uint64_t refusals_logged_per_second_max = 100;
 
 }  // namespace
 
@@ -137,6 +139,24 @@ void Worker::refuse(Stream::Socket& socket) {
     next_warning_ = now + warning_interval;
     log::warn("connections closed at the limit", {{"connections", process_.connections_max},
                                                   {"closed", std::exchange(refused_since_warning_, 0)}});
+}
+
+void Worker::hint(std::string_view text, std::string_view listener) {
+    const auto now = Clock::now();
+    if (now < next_hint_) return;
+    next_hint_ = now + hint_interval;
+    log::info(text, {{"listener", listener}});
+}
+
+bool Worker::may_log_refusal() {
+    const auto now = Clock::now();
+    if (now - refusals_since_ >= std::chrono::seconds(1)) {
+        if (refusals_logged_ > refusals_logged_per_second_max)
+            log::warn("refusals not logged", {{"count", refusals_logged_ - refusals_logged_per_second_max}});
+        refusals_since_ = now;
+        refusals_logged_ = 0;
+    }
+    return ++refusals_logged_ <= refusals_logged_per_second_max;
 }
 
 void Worker::remove(Connection& connection) {

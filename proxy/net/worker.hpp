@@ -68,6 +68,10 @@ class Worker {
     // The rest on the worker's thread only.
     void drain();
     void stop();
+    // Says a thing that helps, at most once a minute: many clients make the same mistake.
+    void hint(std::string_view text, std::string_view listener);
+    // Whether one more refusal may be logged: clients must not be able to fill a disk.
+    bool may_log_refusal();
     void member_lost(const HostPort& member);
 
     Process& process() { return process_; }
@@ -106,6 +110,9 @@ class Worker {
     bool stopping_ = false;
     Clock::time_point next_warning_{};
     std::uint64_t refused_since_warning_ = 0;
+    Clock::time_point next_hint_{};
+    Clock::time_point refusals_since_{};
+    std::uint64_t refusals_logged_ = 0;
 };
 
 }  // namespace fieldgate::net

@@ -288,7 +288,9 @@ RequestOutcome Session::State::refuse(const analysis::Refusal& refusal) {
         finish_request();
         return close_with("unacknowledged write refused: " + refusal.errmsg);
     }
-    return queue_answer(error_reply(job.header, own_id(), error_document(refusal)));
+    RequestOutcome outcome = queue_answer(error_reply(job.header, own_id(), error_document(refusal)));
+    outcome.reason = refusal.errmsg;
+    return outcome;
 }
 
 RequestOutcome Session::State::refuse_and_close(wire::Bytes frame, const wire::Header& header,

@@ -39,10 +39,10 @@ struct Counters {
 };
 
 enum class RequestAction : std::uint8_t {
-    forward,          // write `bytes` upstream, then request_written()
-    answered,         // nothing to forward; an answer may be ready: see pop_answer()
-    need_upstream,    // connect first (upstream_hello()), then ask again with the same frame
-    need_keys,        // fetch `keys` into the ring, then ask again
+    forward,        // write `bytes` upstream, then request_written()
+    answered,       // nothing to forward; an answer may be ready: see pop_answer(). `reason`: it is a refusal
+    need_upstream,  // connect first (upstream_hello()), then ask again with the same frame
+    need_keys,      // fetch `keys` into the ring, then ask again
     need_namespaces,  // resolve `namespaces` into the catalog, then ask again
     again,            // a slice is done: let others run, then ask again
     close,            // end the connection; `reason` for the log. Answers ahead of it are still written.

@@ -303,6 +303,27 @@ TEST(Limits, reads_no_large_message_without_memory_for_it) {
     EXPECT_EQ(second.receive_text(), "reply to S...");
 }
 
+TEST(Limits, ends_a_client_that_announces_a_large_message_and_stands_still) {
+    StubServer upstream(StubServer::echo);
+    RunningServer proxy(&upstream);
+    proxy.options.stall_timeout = std::chrono::milliseconds(300);
+    proxy.start();
+    Peer still = proxy.connect();
+    wire::Buffer announced = message(1, 0, std::string(1000000, 'x'));
+    ASSERT_TRUE(still.send(wire::Bytes(announced).first(16)));
+    EXPECT_TRUE(still.sees_end());
+
+    // One that moves on, however long it takes, is served.
+    Peer slow = proxy.connect();
+    for (std::size_t sent = 0; sent < announced.size();) {
+        const std::size_t piece = std::min<std::size_t>(300000, announced.size() - sent);
+        ASSERT_TRUE(slow.send(wire::Bytes(announced).subspan(sent, piece)));
+        sent += piece;
+        std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    }
+    EXPECT_TRUE(slow.receive().has_value());
+}
+
 TEST(Drain, closes_idle_sessions_and_lets_others_finish) {
     StubServer upstream(slow_echo(milliseconds(200)));
     RunningServer proxy(&upstream);

@@ -52,6 +52,8 @@ struct Peer {
     int descriptor;
     wire::FrameReader reader{48000000, 256 * 1024};
     Clock::time_point sent{};
+    std::size_t to_discard_bytes = 0;
+    std::int32_t discarded_request = 0;
 
     explicit Peer(int d) : descriptor(d) {}
     ~Peer() { ::close(descriptor); }
@@ -82,6 +84,8 @@ wire::Buffer document(const std::string& json) {
 // Answers what a driver, libmongoc and fieldgate ask of a standalone server, and keeps the key vault's
 // documents.
 class Stub {
+    static constexpr std::size_t discarded_bytes_min = 1000000;
+
  public:
     void serve(const char* port) {
         const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -113,12 +117,33 @@ class Stub {
 
  private:
     bool serve(Peer& peer) {
+        if (peer.to_discard_bytes != 0) return discard(peer);
         if (!peer.receive()) return false;
         boost::system::error_code ec;
+        if (const auto header = peer.reader.peek(ec)) {
+            const auto message_bytes = static_cast<std::size_t>(header->message_bytes);
+            if (message_bytes > discarded_bytes_min) {
+                // A batch: taken off the wire in small bites, so that others need not wait for this server.
+                peer.to_discard_bytes = message_bytes - peer.reader.take_pending(message_bytes).size();
+                peer.discarded_request = header->request_id;
+                return true;
+            }
+        }
         while (const auto frame = peer.reader.next(ec)) {
             if (!answer(peer, *frame)) return false;
         }
         return !ec;
+    }
+
+    bool discard(Peer& peer) {
+        static std::vector<std::uint8_t> bite(128 * 1024);
+        const std::size_t room = std::min(bite.size(), peer.to_discard_bytes);
+        const ssize_t byte_count = ::recv(peer.descriptor, bite.data(), room, 0);
+        if (byte_count <= 0) return false;
+        peer.to_discard_bytes -= static_cast<std::size_t>(byte_count);
+        if (peer.to_discard_bytes != 0) return true;
+        return peer.send(
+            wire::make_op_msg(++request_id_, peer.discarded_request, document(R"({"n": 1, "ok": 1})")));
     }
 
     bool answer(Peer& peer, wire::Bytes frame) {

@@ -13,9 +13,14 @@ from scripted_members import ScriptedMembers
 THREADS = 16
 
 
+@pytest.fixture(params=[True, False], ids=["streaming", "polling"])
+def versioned(request):
+    return request.param
+
+
 @pytest.fixture
-def members(stand):
-    members = ScriptedMembers([stand.key_document()], election_seconds=1.0)
+def members(stand, versioned):
+    members = ScriptedMembers([stand.key_document()], election_seconds=1.0, versioned=versioned)
     yield members
     members.close()
 
@@ -118,6 +123,7 @@ def test_reads_go_on_after_a_step_down(members, gateway, patient):
         assert client.medicalRecords.patients.find_one({"ssn": document["ssn"]}) == document
 
 
+@pytest.mark.parametrize("versioned", [True], ids=["streaming"])
 def test_the_scripted_members_fail_over_without_fieldgate(members):
     """Goal: a failure above is fieldgate's. Method: the driver follows the members by itself."""
     with client_of(members.uri, retryWrites=True) as client:

@@ -1,7 +1,8 @@
 """A replica set of two members that does what a test tells it: elections, step-downs and deaths on cue.
 
 Both members share one store, as replication would have it, and remember retryable writes by session and number, so
-that a retried insert is counted once. Everything runs on one event loop in a thread of its own:
+that a retried insert is counted once. `versioned` members send topologyVersion and hold awaitable hellos, as servers do
+since 4.4; without it clients poll, and may believe for a moment what was true before. Everything runs on one event loop in a thread of its own:
 
     members = ScriptedMembers(key_documents)      members.uri       members.stored        members.close()
     members.step_down()      the primary refuses writes with 10107 and the other takes over after `election_seconds`
@@ -32,6 +33,7 @@ class Member:
         self.port = None
         self.alive = True
         self.refused_writes = 0
+        self.process_id = ObjectId()
 
     async def start(self):
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, limit=1 << 20, backlog=512)
@@ -55,7 +57,9 @@ class Member:
                 head = await reader.readexactly(16)
                 (length,) = struct.unpack_from("<i", head)
                 message = wire.parse(head + await reader.readexactly(length - 16))
-                reply = self.answer(message.command())
+                command = message.command()
+                await self.hold_back(command)
+                reply = self.answer(command)
                 if message.flags & wire.MORE_TO_COME and message.opcode == wire.OP_MSG:
                     continue
                 writer.write(self.frame(message, reply))
@@ -73,6 +77,20 @@ class Member:
             return wire.frame(wire.OP_REPLY, struct.pack("<iqii", 8, 0, 0, 1) + document, response_to=request.request_id)
         return wire.frame(wire.OP_MSG, b"\0\0\0\0\0" + document, response_to=request.request_id)
 
+    async def hold_back(self, command):
+        """An awaitable hello is answered when the topology changes, or when its time is over."""
+        known = command.get("topologyVersion")
+        if known is None or "maxAwaitTimeMS" not in command or not self.group.versioned:
+            return
+        deadline = asyncio.get_running_loop().time() + command["maxAwaitTimeMS"] / 1000
+        while known["counter"] >= self.group.counter and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
+    def topology_version(self):
+        if not self.group.versioned:
+            return {}
+        return {"topologyVersion": {"processId": self.process_id, "counter": bson.Int64(self.group.counter)}}
+
     def hello(self):
         group = self.group
         primary = group.primary
@@ -87,7 +105,7 @@ class Member:
             reply["primary"] = primary.address
         if primary is self:
             reply["electionId"] = group.election_id
-        return reply
+        return {**reply, **self.topology_version()}
 
     def answer(self, command):
         name = next(iter(command))
@@ -95,7 +113,7 @@ class Member:
             return self.hello()
         if name in WRITES and self.group.primary is not self:
             self.refused_writes += 1
-            return NOT_PRIMARY
+            return {**NOT_PRIMARY, **self.topology_version()}
         handler = getattr(self, "on_" + name.lower(), None)
         if handler is None:
             return {"ok": 0.0, "code": 59, "codeName": "CommandNotFound", "errmsg": f"no such command: '{name}'"}
@@ -132,9 +150,11 @@ def matches(document, query):
 
 
 class ScriptedMembers:
-    def __init__(self, key_documents=(), election_seconds=1.0):
+    def __init__(self, key_documents=(), election_seconds=1.0, versioned=True):
         self.key_documents = list(key_documents)
         self.election_seconds = election_seconds
+        self.versioned = versioned
+        self.counter = 1
         self.stored = []
         self.connections = 0
         self.retried = 0
@@ -169,12 +189,14 @@ class ScriptedMembers:
 
     def _elect_later(self, loser):
         self.primary = None
+        self.counter += 1
         other = next(m for m in self.members if m is not loser)
 
         def elect():
             generation = int(str(self.election_id), 16) + 1
             self.election_id = ObjectId(f"{generation:024x}")
             self.primary = other
+            self.counter += 1
 
         self._loop.call_later(self.election_seconds, elect)
 
@@ -190,9 +212,14 @@ class ScriptedMembers:
         self._on_loop(kill)
 
     def close(self):
-        def close():
+        async def close():
             for member in self.members:
                 if member.alive:
                     member.die()
-        self._on_loop(close)
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)

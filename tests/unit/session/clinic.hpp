@@ -134,9 +134,10 @@ inline Buffer int32_value(std::int32_t number) {
             static_cast<std::uint8_t>(bits >> 16), static_cast<std::uint8_t>(bits >> 24)};
 }
 inline Buffer string_value(std::string_view text) {
-    Buffer out = int32_value(static_cast<std::int32_t>(text.size() + 1));
-    out.insert(out.end(), text.begin(), text.end());
-    out.push_back(0);
+    const Buffer size = int32_value(static_cast<std::int32_t>(text.size() + 1));
+    Buffer out(size.size() + text.size() + 1);
+    std::copy(size.begin(), size.end(), out.begin());
+    std::copy(text.begin(), text.end(), out.begin() + static_cast<std::ptrdiff_t>(size.size()));
     return out;
 }
 

@@ -246,8 +246,8 @@ def small_beside_large(bench, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tool", default=BUILD_DIR / "release" / "relay_bench")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--only", choices=["relay", "idle", "beside"])
     arguments = parser.parse_args()

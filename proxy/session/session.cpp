@@ -279,7 +279,7 @@ RequestOutcome Session::State::queue_answer(wire::Buffer answer) {
     return simple(RequestAction::answered);
 }
 
-RequestOutcome Session::State::refuse(const analysis::Refusal& refusal) {
+RequestOutcome Session::State::refuse(analysis::Refusal refusal) {
     ++counters.requests_refused;
     RequestJob& job = *request;
     if (job.is_op_msg && job.message.more_to_come()) {
@@ -289,7 +289,7 @@ RequestOutcome Session::State::refuse(const analysis::Refusal& refusal) {
         return close_with("unacknowledged write refused: " + refusal.errmsg);
     }
     RequestOutcome outcome = queue_answer(error_reply(job.header, own_id(), error_document(refusal)));
-    outcome.reason = refusal.errmsg;
+    outcome.reason = std::move(refusal.errmsg);
     return outcome;
 }
 

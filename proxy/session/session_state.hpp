@@ -94,7 +94,8 @@ struct Session::State {
     bool find_cursor(analysis::Plan& plan, keys::Clock::time_point now);
 
     RequestOutcome queue_answer(wire::Buffer answer);
-    RequestOutcome refuse(const analysis::Refusal& refusal);
+    // A copy: the refusal often belongs to the request that ends here.
+    RequestOutcome refuse(analysis::Refusal refusal);
     RequestOutcome refuse_and_close(wire::Bytes frame, const wire::Header& header, std::string reason);
     RequestOutcome answer_unavailable();
     void finish_request();

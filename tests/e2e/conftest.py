@@ -100,8 +100,22 @@ def stand(tmp_path_factory):
     stand = Stand(tmp_path_factory.mktemp("stand"))
     stand.key_id = stand.create_key()
     stand.fieldgate = stand.start()
+    _shared.append(stand)
     yield stand
+    _shared.clear()
     stand.close()
+
+
+_shared = []
+
+
+@pytest.fixture(autouse=True)
+def fieldgate_survives():
+    """A fieldgate that died would make every test that follows wait for it: the run ends with its last words."""
+    yield
+    for stand in _shared:
+        if not stand.fieldgate.running():
+            pytest.exit(f"fieldgate died:\n{stand.fieldgate.log()[-6000:]}", returncode=1)
 
 
 @pytest.fixture(scope="session")

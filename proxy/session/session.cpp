@@ -14,7 +14,7 @@ namespace fieldgate::session {
 namespace {
 
 // Sequence documents that one slice of analysis looks at: well under a millisecond of small documents.
-constexpr std::size_t analysis_slice_bytes = 256 * 1024;
+constexpr std::size_t analysis_slice_bytes = std::size_t{256} * 1024;
 
 // What servers take beside the 16 MiB of a document. A body is looked at in one slice, so this bounds how
 // long.

@@ -357,5 +357,24 @@ TEST(Session, refuses_a_body_above_what_servers_take) {
     EXPECT_EQ(t.session().counters().requests_refused, 1u);
 }
 
+TEST(Session, says_why_it_refused_also_what_analysis_and_sealing_refuse) {
+    Process process(clinic());
+    Transcript t(process, doctor);
+    const auto analysed =
+        t.request(R"({"find": "patients", "filter": {"ssn": {"$gt": 5}}, "$db": "medicalRecords"})");
+    EXPECT_EQ(analysed.reason, errmsg_of(t.received_one()));
+    EXPECT_FALSE(analysed.reason.empty());
+    const auto sealed =
+        t.request(R"({"insert": "patients", "documents": [{"ssn": {"$binary": {"subType": "06",
+        "base64": "AWNsaW5pYwAAAAAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}}],
+        "$db": "medicalRecords"})");
+    EXPECT_EQ(sealed.reason, errmsg_of(t.received_one()));
+    EXPECT_FALSE(sealed.reason.empty());
+    const auto unacknowledged =
+        t.request(R"({"find": "patients", "filter": {"ssn": {"$gt": 5}}, "$db": "medicalRecords"})",
+                  wire::flag_more_to_come);
+    EXPECT_NE(unacknowledged.reason.find("ssn"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace fieldgate::session

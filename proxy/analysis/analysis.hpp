@@ -125,6 +125,7 @@ struct Plan {
     bool deletes = false;                     // removes documents
     bool requires_reveal_everything = false;  // closed to restricted roles: `local`, explain, ...
     bool touches_key_vault = false;
+    bool names_index = false;  // by its name, which may stand for any path: only for who may match them all
     // Ciphertext outside of protected paths, which the namespace's explicit_encryption: allow let in. Only
     // for roles that reveal everything.
     bool carries_foreign_ciphertext = false;

@@ -51,13 +51,20 @@ bool check_collation(Request& request, const bson::Element& element) {
 }
 
 bool check_hint(Request& request, const bson::Element& element) {
-    if (is_null(element) || element.is_string()) return true;
+    if (is_null(element)) return true;
+    if (element.is_string()) {
+        request.plan.names_index = request.plan.names_index || element.string() != "_id_";
+        return true;
+    }
     if (!element.is_document()) return refuse_type(request, element, "a name or an index's key");
+    // Of the namespace: the schema in force may be that of what a pipeline ends with.
+    const config::Schema& schema = *request.plan.protected_namespace->schema;
     for (const bson::Element& key : element.document()) {
+        const Resolution at = resolve(schema, key.key());
+        if (!at.is_plain()) request.mark_used(*at.node, false);
         const auto direction = key.whole_number();
         if (direction == 1 || direction == -1) continue;
-        if (!resolve(*request.schema, key.key()).is_plain() || !key.is_string())
-            return refuse_type(request, element, "an index's key");
+        if (!at.is_plain() || !key.is_string()) return refuse_type(request, element, "an index's key");
     }
     return true;
 }

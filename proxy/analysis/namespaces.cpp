@@ -8,6 +8,13 @@
 namespace fieldgate::analysis {
 namespace {
 
+// Namespaces that one command may name, and that one view may read: far more than anybody joins, few enough
+// to look each up by walking a list.
+constexpr std::size_t names_max = 64;
+// "Naming Restrictions" of the MongoDB manual.
+constexpr std::size_t database_bytes_max = 63;
+constexpr std::size_t namespace_bytes_max = 255;
+
 constexpr std::string_view buckets_prefix = "system.buckets.";
 
 std::string full_name(std::string_view database, std::string_view collection) {
@@ -23,10 +30,20 @@ bool shows_other_namespaces(std::string_view database, std::string_view collecti
     return database == "local" || database == "config" || collection.starts_with("system.");
 }
 
-void need(Request& request, std::string_view database, std::string_view collection) {
+bool refuse_too_many(Request& request) {
+    return request.refuse(code::command_not_supported,
+                          "The command " + quote(request.plan.command) +
+                              " names more namespaces, itself or through views, than "
+                              "fieldgate looks up for one command");
+}
+
+// At most the names of a command, each with those of a view.
+bool need(Request& request, std::string_view database, std::string_view collection) {
     NamespaceName name{std::string(database), std::string(collection)};
-    if (std::find(request.needed.begin(), request.needed.end(), name) == request.needed.end())
-        request.needed.push_back(std::move(name));
+    if (std::find(request.needed.begin(), request.needed.end(), name) != request.needed.end()) return true;
+    if (request.needed.size() >= names_max * 2) return refuse_too_many(request);
+    request.needed.push_back(std::move(name));
+    return true;
 }
 
 bool refuse_view(Request& request, std::string_view database, std::string_view collection,
@@ -42,6 +59,7 @@ bool admit_view(Request& request, std::string_view database, std::string_view co
                 const NamespaceFacts& facts) {
     std::vector<NamespaceName> to_visit = facts.reads;
     for (std::size_t i = 0; i < to_visit.size(); ++i) {
+        if (to_visit.size() > names_max) return refuse_too_many(request);
         const NamespaceName name = to_visit[i];
         const config::Config& config = request.context.config;
         if (config.find(name.database, name.collection) != nullptr ||
@@ -51,7 +69,7 @@ bool admit_view(Request& request, std::string_view database, std::string_view co
             request.plan.requires_reveal_everything = true;
         const NamespaceFacts* below = request.context.catalog.find(name.database, name.collection);
         if (below == nullptr) {
-            need(request, name.database, name.collection);
+            if (!need(request, name.database, name.collection)) return false;
             continue;
         }
         if (below->validator_encrypts && config.unlisted_namespaces == config::Config::Unlisted::server)
@@ -65,10 +83,7 @@ bool admit_view(Request& request, std::string_view database, std::string_view co
 // What the server says about an unprotected namespace.
 bool admit_facts(Request& request, std::string_view database, std::string_view collection) {
     const NamespaceFacts* facts = request.context.catalog.find(database, collection);
-    if (facts == nullptr) {
-        need(request, database, collection);
-        return true;
-    }
+    if (facts == nullptr) return need(request, database, collection);
     if (facts->is_view && !admit_view(request, database, collection, *facts)) return false;
     if (facts->validator_encrypts &&
         request.context.config.unlisted_namespaces == config::Config::Unlisted::server)
@@ -105,15 +120,16 @@ std::optional<SplitName> split_full_name(std::string_view name) {
 }
 
 bool admit_database_name(Request& request, std::string_view database) {
-    if (!database.empty() && database.find('\0') == std::string_view::npos &&
-        database.find('.') == std::string_view::npos)
+    constexpr std::string_view never("/\\. \"$*<>:|?\0", 13);
+    if (!database.empty() && database.size() <= database_bytes_max &&
+        database.find_first_of(never) == std::string_view::npos && is_utf8(database))
         return true;
     return request.refuse(code::invalid_namespace, "Invalid database name: " + quote(database));
 }
 
 bool admit_collection_name(Request& request, std::string_view collection) {
-    if (!collection.empty() && collection.find('\0') == std::string_view::npos &&
-        collection.find('$') == std::string_view::npos)
+    if (!collection.empty() && collection.size() <= namespace_bytes_max && !collection.starts_with('.') &&
+        collection.find_first_of(std::string_view("$\0", 2)) == std::string_view::npos && is_utf8(collection))
         return true;
     return request.refuse(code::invalid_namespace, "Invalid collection name: " + quote(collection));
 }
@@ -134,9 +150,8 @@ bool admit_namespace(Request& request, std::string_view database, std::string_vi
         plan.uses.resize(request.schema->fields().size());
         if (request.command->structure_only) return true;
         const NamespaceFacts* facts = request.context.catalog.find(database, collection);
-        if (facts == nullptr)
-            need(request, database, collection);
-        else if (facts->is_view)
+        if (facts == nullptr) return need(request, database, collection);
+        if (facts->is_view)
             // It may give fields other names than those the schema protects.
             return request.refuse(code::command_not_supported,
                                   "cannot auto encrypt a view: " + full_name(database, collection));
@@ -165,7 +180,11 @@ bool admit_other(Request& request, std::string_view database, std::string_view c
     if (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection))
         return false;
     if (shows_other_namespaces(database, collection)) request.plan.requires_reveal_everything = true;
-    request.plan.others.push_back({std::string(database), std::string(collection)});
+    std::vector<NamespaceName>& others = request.plan.others;
+    NamespaceName name{std::string(database), std::string(collection)};
+    if (std::find(others.begin(), others.end(), name) != others.end()) return true;
+    if (others.size() >= names_max) return refuse_too_many(request);
+    others.push_back(std::move(name));
     return admit_facts(request, database, collection);
 }
 

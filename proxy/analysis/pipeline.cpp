@@ -13,6 +13,12 @@ const config::Schema nothing_protected;
 
 bool walk_match(Request& request, const bson::Element& stage) {
     if (!stage.is_document()) return request.refuse(code::failed_to_parse, "$match needs an object");
+    // Its documents have no encrypted fields any more, but a filter may still name one, with a value.
+    if (request.schema == &nothing_protected)
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "Aggregation stage $match is not allowed or supported with automatic encryption after a "
+            "stage that counts: put it first");
     return walk_filter(request, stage.document());
 }
 

@@ -62,8 +62,19 @@ bool walk_projection_operator(Request& request, const bson::Element& op, std::st
     return walk_plain_condition(request, op);
 }
 
+// Nested paths are joined anew for each name, so an endless one would cost its length each time.
+constexpr std::size_t path_bytes_max = 2000;
+
+// A value at a protected path goes to the server as it is, so it must be none that a document could hold.
+bool is_truth_value(const bson::Element& value) {
+    const auto number = value.whole_number();
+    return value.type() == bson::Type::boolean || number == 0 || number == 1;
+}
+
 bool walk_projected(Request& request, const bson::Element& element, const std::string& path,
                     ProjectionOf of) {
+    if (path.size() > path_bytes_max)
+        return request.refuse(code::bad_value, "The path " + quote(path) + " in a projection is too long");
     if (element.is_document()) {
         const bson::DocumentView inner = element.document();
         if (inner.empty()) return refuse_computed(request, path);
@@ -84,7 +95,9 @@ bool walk_projected(Request& request, const bson::Element& element, const std::s
                 "A positional projection cannot be answered on encrypted field " + quote(path));
         return true;
     }
-    if (resolve(*request.schema, path).kind == Resolution::Kind::below)
+    const Resolution at = resolve(*request.schema, path);
+    if (!at.is_plain() && !is_truth_value(element)) return refuse_computed(request, path);
+    if (at.kind == Resolution::Kind::below)
         return request.refuse(code::operation_not_on_encrypted,
                               "Cannot project below or through an encrypted field: " + quote(path));
     return true;

@@ -55,7 +55,34 @@ std::size_t utf8_sequence(std::string_view text) {
 
 }  // namespace
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = utf8_sequence(text);
+        if (length == 0) return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
+// Where array positions may be written as `$`, the path without them is meant; elsewhere it is a name that
+// only a mistaken client uses, whose value must not leave in clear either.
+Resolution resolve_positional(const config::Schema& schema, std::string_view path) {
+    std::string without;
+    for (std::size_t start = 0; start <= path.size();) {
+        const std::size_t dot = std::min(path.find('.', start), path.size());
+        const std::string_view component = path.substr(start, dot - start);
+        start = dot + 1;
+        if (component.starts_with('$')) continue;
+        if (!without.empty()) without += '.';
+        without += component;
+    }
+    const Resolution at = resolve(schema, without);
+    return at.is_plain() ? at : Resolution{Resolution::Kind::below, at.node};
+}
+
 Resolution resolve(const config::Schema& schema, std::string_view path) {
+    if (path.starts_with('$') || path.find(".$") != std::string_view::npos)
+        return resolve_positional(schema, path);
     // The outermost value is a document, never an array: a number there is a name.
     if (schema.root().child(path.substr(0, path.find('.'))) == nullptr) return {};
     const config::Schema::PathMatch match = schema.match(path);
@@ -130,6 +157,14 @@ void Request::mark_matched(std::uint16_t index) {
     statement.matched.push_back(index);
 }
 
+void Request::mark_used(const config::SchemaNode& node, bool written) {
+    if (node.is_protected()) {
+        use(node.field).matched = true;
+        use(node.field).written = use(node.field).written || written;
+    }
+    for (const auto& [name, child] : node.children()) mark_used(*child, written);
+}
+
 void Request::mark_erased(const config::SchemaNode& node) {
     if (node.is_protected()) use(node.field).erased = true;
     for (const auto& [name, child] : node.children()) mark_erased(*child);
@@ -153,6 +188,14 @@ bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::
     for (const bson::Element& element : walked) {
         if (element.is_document() || element.is_array()) {
             if (!scan_ciphertext(element.document(), verified)) return false;
+            continue;
+        }
+        if (element.type() == bson::Type::javascript_with_scope) {
+            // int32 total, int32 and bytes of the code, then the scope.
+            const bson::Bytes value = element.value();
+            const std::size_t code_bytes = boost::endian::load_little_u32(value.data() + 4);
+            if (!scan_ciphertext(bson::DocumentView::unchecked(value.subspan(8 + code_bytes)), verified))
+                return false;
             continue;
         }
         if (element.type() != bson::Type::binary) continue;

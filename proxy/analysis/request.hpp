@@ -42,6 +42,7 @@ Resolution resolve(const config::Schema& schema, std::string_view path);
 
 // A client's name inside an error text: quoted, shortened, and valid UTF-8 whatever the client sent.
 std::string quote(std::string_view name);
+bool is_utf8(std::string_view text);
 
 class Request {
  public:
@@ -67,6 +68,8 @@ class Request {
     const config::EncryptedField& field(std::uint16_t index) const { return schema->fields()[index]; }
     FieldUse& use(std::uint16_t index) { return plan.uses[index]; }
     void mark_matched(std::uint16_t index);
+    // Every protected field at or below the node is decided by (`written`: and bound to be unique).
+    void mark_used(const config::SchemaNode& node, bool written);
     // Every protected field at or below the node may disappear.
     void mark_erased(const config::SchemaNode& node);
     void add_edit(const bson::Element& element, std::uint16_t field_index, Edit::Kind kind);

@@ -18,6 +18,7 @@ struct IndexKey {
     bool protected_path = false;
     bool random = false;
     bool parent = false;
+    bool unique = false;    // given
     std::string_view path;  // of the first protected one
 };
 
@@ -37,6 +38,8 @@ bool read_index_key(Request& request, bson::DocumentView key, IndexKey& index) {
             return refuse_index(request, "an index that is neither ascending nor descending", path);
         index.protected_path = true;
         index.path = path;
+        // An index answers which documents have the field, and a unique one whose values are equal.
+        request.mark_used(*at.node, index.unique);
         if (at.kind == Resolution::Kind::parent)
             index.parent = true;
         else if (request.field(at.node->field).algorithm == config::Algorithm::random)
@@ -101,12 +104,13 @@ bool check_index(Request& request, bson::DocumentView spec) {
                               "BSON field 'indexes.key' is missing but a required field");
     // The server deletes documents by such an index, in the name of nobody.
     if (spec.find("expireAfterSeconds")) request.plan.deletes = true;
-    IndexKey index;
-    if (!read_index_key(request, key->document(), index)) return false;
-    if (!index.protected_path) return true;
     const auto unique = spec.find("unique");
     const auto prepare_unique = spec.find("prepareUnique");
     const bool is_unique = (unique && unique->truthy()) || (prepare_unique && prepare_unique->truthy());
+    IndexKey index;
+    index.unique = is_unique;
+    if (!read_index_key(request, key->document(), index)) return false;
+    if (!index.protected_path) return true;
     // Equal values have different ciphertexts there: the index could not keep its promise.
     if (is_unique && (index.random || index.parent))
         return refuse_index(request, "a unique index", index.path);
@@ -158,6 +162,7 @@ constexpr std::array create_indexes_rows{
 // Names of indexes, or the key of one.
 bool check_index_names(Request& request, const bson::Element& element) {
     if (!element.is_array()) return check_hint(request, element);
+    request.plan.names_index = true;
     for (const bson::Element& name : element.document())
         if (!name.is_string())
             return request.refuse(code::type_mismatch, "BSON field 'index' must be names of indexes");

@@ -102,7 +102,17 @@ bool walk_operator_path(Request& request, const UpdateOperator& op, const bson::
         case UpdateRule::unset: {
             const Resolution at = resolve(*request.schema, path);
             if (at.kind == Resolution::Kind::below) return refuse_path(request, op.phrase, path);
-            if (!at.is_plain()) request.mark_erased(*at.node);
+            if (at.is_plain()) return true;
+            // The server ignores the value, so one that the field could hold would be shown to it for
+            // nothing.
+            const auto number = element.whole_number();
+            const bool empty = (element.is_string() && element.string().empty()) || number == 0 ||
+                               number == 1 || element.type() == bson::Type::boolean ||
+                               element.type() == bson::Type::null;
+            if (!empty)
+                return refuse_path(request, "$unset of an encrypted field takes \"\" and no value of it",
+                                   path);
+            request.mark_erased(*at.node);
             return true;
         }
         case UpdateRule::plain_only:

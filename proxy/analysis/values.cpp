@@ -39,6 +39,10 @@ std::string joined(std::string_view path, std::string_view key) {
     return path.empty() ? std::string(key) : std::string(path) + "." + std::string(key);
 }
 
+bool is_array_position(std::string_view key) {
+    return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 bool encrypt(Request& request, const bson::Element& element, std::uint16_t field_index) {
     if (is_encrypted_binary(element)) return admit_ciphertext(request, element, field_index);
     const config::EncryptedField& field = request.field(field_index);
@@ -75,6 +79,13 @@ bool store_document(Request& request, bson::DocumentView document, const config:
         const std::string_view key = element.key();
         const config::SchemaNode* child = node.child(key);
         if (child == nullptr) {
+            // `$each` or `0` beside encrypted fields: servers store them as names, and what is below reads
+            // like a path to those fields through an array.
+            const bool root = &node == &request.schema->root();
+            if (key.starts_with('$') || (!root && is_array_position(key)))
+                return request.refuse(code::bad_value,
+                                      "The field name " + quote(joined(path, key)) +
+                                          " cannot stand in an object with encrypted fields");
             // A key with a dot in it is one name to the server, but aggregation and other clients may read it
             // as a path.
             const std::size_t dot = key.find('.');

@@ -76,6 +76,9 @@ std::optional<Refusal> judge_field(const Plan& plan, const Role& role, std::uint
         return unauthorized(role, "may not write encrypted field " + path + " (`write`)");
     if (use.erased && !rule.write)
         return unauthorized(role, "may not erase encrypted field " + path + " (`write`)");
+    if (plan.names_index && !rule.match)
+        return unauthorized(role, "may not name indexes, which may be on encrypted field " + path +
+                                      " (`match`): give the index's key instead");
     if (plan.replaces_whole_documents && !rule.write)
         return unauthorized(role, "may not replace documents with encrypted field " + path +
                                       " (`write`): name the fields to change with $set");

@@ -1,0 +1,161 @@
+#include <algorithm>
+
+#include "tests/unit/analysis/support.hpp"
+
+// Ways around the analysis that an attacker found in its first version, each with the bound one below it.
+namespace fieldgate::analysis {
+namespace {
+
+using namespace testing;
+
+std::string pipeline_of_unions(int count) {
+    std::string stages;
+    for (int i = 0; i < count; ++i)
+        stages += (i == 0 ? "" : ", ") + ("{\"$unionWith\": \"n" + std::to_string(i) + "\"}");
+    return R"({"aggregate": "wards", "cursor": {}, "pipeline": [)" + stages + "]}";
+}
+
+TEST(Attack, a_command_names_64_namespaces_and_no_more) {
+    const Clinic clinic;
+    EXPECT_TRUE(clinic.analyse(pipeline_of_unions(64)).passed());
+    expect_refusal(clinic.analyse(pipeline_of_unions(65)), code::command_not_supported, "more namespaces");
+    // The same one again is no other one.
+    std::string repeated = pipeline_of_unions(64);
+    repeated.insert(repeated.size() - 2, R"(, {"$unionWith": "n0"})");
+    EXPECT_TRUE(clinic.analyse(repeated).passed());
+}
+
+TEST(Attack, a_view_reads_64_namespaces_and_no_more) {
+    for (const int count : {64, 65}) {
+        Clinic clinic;
+        NamespaceFacts facts;
+        facts.is_view = true;
+        for (int i = 0; i < count; ++i) facts.reads.push_back({"medicalRecords", "n" + std::to_string(i)});
+        clinic.catalog.facts["medicalRecords.wide"] = facts;
+        EXPECT_EQ(clinic.analyse(R"({"find": "wide"})").passed(), count == 64) << count;
+    }
+}
+
+TEST(Attack, names_that_no_server_takes_are_refused_before_anything_is_asked) {
+    Clinic clinic;
+    clinic.catalog.facts.clear();
+    const auto find = [&](const std::string& database, const std::string& collection) {
+        bson::Buffer body;
+        bson::Builder(body).append_string("find", collection).append_string("$db", database).finish();
+        return clinic.analyse(body);
+    };
+    using Step = RequestAnalysis::Step;
+    EXPECT_EQ(find(std::string(63, 'd'), std::string(255, 'c')).step, Step::need_namespaces);
+    for (const auto& [database, collection] : {std::pair{std::string(64, 'd'), std::string("c")},
+                                               {"d", std::string(256, 'c')},
+                                               {"d", "\xff\xfe"},
+                                               {"\xff", "c"},
+                                               {"a b", "c"},
+                                               {"a/b", "c"},
+                                               {"a\\b", "c"},
+                                               {"a*", "c"},
+                                               {"d", ".c"}})
+        expect_refusal(find(database, collection), code::invalid_namespace, "Invalid");
+}
+
+TEST(Attack, a_path_in_a_projection_has_2000_bytes_and_no_more) {
+    const Clinic clinic;
+    const auto project = [&](std::size_t bytes) {
+        return clinic.analyse(R"({"find": "patients", "projection": {")" + std::string(bytes - 2, 'k') +
+                              R"(": {"a": 1}}})");
+    };
+    EXPECT_TRUE(project(2000).passed());
+    expect_refusal(project(2001), code::bad_value, "too long");
+}
+
+TEST(Attack, an_index_on_a_protected_field_is_a_use_of_it) {
+    const Clinic clinic;
+    const auto create = [&](const std::string& key, const std::string& options) {
+        return clinic.analyse(R"({"createIndexes": "patients", "indexes": [{"key": )" + key +
+                              R"(, "name": "i")" + options + "}]}");
+    };
+    const Outcome unique = create(R"({"ssn": 1, "name": 1})", R"(, "unique": true)");
+    EXPECT_TRUE(clinic.use(unique, "ssn").matched);
+    EXPECT_TRUE(clinic.use(unique, "ssn").written);
+    const Outcome sparse = create(R"({"bloodType": 1})", R"(, "sparse": true)");
+    EXPECT_TRUE(clinic.use(sparse, "bloodType").matched);
+    EXPECT_FALSE(clinic.use(sparse, "bloodType").written);
+    EXPECT_TRUE(clinic.use(create(R"({"insurance": 1})", ""), "insurance.policyNumber").matched);
+    EXPECT_FALSE(clinic.use(create(R"({"name": 1})", R"(, "unique": true)"), "ssn").matched);
+}
+
+TEST(Attack, a_hint_is_a_use_of_its_path_and_a_name_may_stand_for_any) {
+    const Clinic clinic;
+    const auto find = [&](const std::string& hint) {
+        return clinic.analyse(R"({"find": "patients", "hint": )" + hint + "}");
+    };
+    EXPECT_TRUE(clinic.use(find(R"({"bloodType": 1})"), "bloodType").matched);
+    EXPECT_FALSE(find(R"({"name": 1})").plan.names_index);
+    EXPECT_FALSE(find(R"("_id_")").plan.names_index);
+    EXPECT_TRUE(find(R"("sparse_bt")").plan.names_index);
+    // Also where the pipeline ends without encrypted fields.
+    const Outcome counted =
+        clinic.analyse(R"({"aggregate": "patients", "cursor": {}, "pipeline": [{"$count": "n"}],
+                                               "hint": {"bloodType": 1}})");
+    EXPECT_TRUE(clinic.use(counted, "bloodType").matched);
+    EXPECT_TRUE(clinic.analyse(R"({"dropIndexes": "patients", "index": "ssn_1"})").plan.names_index);
+    EXPECT_TRUE(clinic.analyse(R"({"dropIndexes": "patients", "index": ["ssn_1"]})").plan.names_index);
+    EXPECT_TRUE(clinic.analyse(R"({"dropIndexes": "patients", "index": "*"})").plan.names_index);
+}
+
+TEST(Attack, a_filter_behind_a_stage_that_counts_is_refused) {
+    const Clinic clinic;
+    for (const std::string stage : {R"({"$count": "n"})", R"({"$group": {"_id": 1, "n": {"$sum": 1}}})"})
+        expect_refusal(clinic.analyse(R"({"aggregate": "patients", "cursor": {}, "pipeline": [)" + stage +
+                                      R"(, {"$match": {"ssn": 145014000}}]})"),
+                       code::operation_not_on_encrypted, "$match is not allowed");
+}
+
+TEST(Attack, ciphertext_inside_the_scope_of_code_is_refused) {
+    const Clinic clinic;
+    const auto insert = [&](const std::string& scope) {
+        return clinic.analyse(R"({"insert": "patients", "documents": [{"name": {"$code": "x", "$scope": )" +
+                              scope + "}}]}");
+    };
+    EXPECT_TRUE(insert(R"({"a": 1})").passed());
+    expect_refusal(insert(R"({"a": )" + ciphertext(1) + "}"), code::bad_value, "Ciphertext");
+}
+
+TEST(Attack, array_positions_written_as_names_reach_no_protected_path) {
+    const Clinic clinic;
+    for (const std::string component : {"$", "$[]", "$[i]"})
+        expect_refusal(clinic.analyse(R"({"find": "patients", "filter": {"insurance.)" + component +
+                                      R"(.policyNumber": 123142}})"),
+                       code::operation_not_on_encrypted, "encrypted field");
+    for (const std::string name : {"$each", "$", "0", "17"})
+        for (const std::string command :
+             {R"({"update": "patients", "updates": [{"q": {}, "u": {"$set": {"insurance": DOC}}}]})",
+              R"({"insert": "patients", "documents": [{"insurance": DOC}]})"}) {
+            std::string text = command;
+            text.replace(text.find("DOC"), 3, "{\"" + name + "\": [{\"policyNumber\": 5}]}");
+            expect_refusal(clinic.analyse(text), code::bad_value,
+                           "cannot stand in an object with encrypted fields");
+        }
+    EXPECT_TRUE(clinic.analyse(R"({"insert": "patients", "documents": [{"visits": {"0": 1}}]})").passed());
+}
+
+TEST(Attack, values_that_the_server_would_ignore_are_not_sent) {
+    const Clinic clinic;
+    const auto unset = [&](const std::string& value) {
+        return clinic.analyse(R"({"update": "patients", "updates": [{"q": {}, "u": {"$unset": {"bloodType": )" +
+                              value + "}}}]}");
+    };
+    for (const std::string value : {"\"\"", "1", "0", "true", "null"})
+        EXPECT_TRUE(unset(value).passed()) << value;
+    for (const std::string value : {"\"jon@example.com\"", "145014000", "[1]", "{}"})
+        expect_refusal(unset(value), code::operation_not_on_encrypted, "$unset");
+    const auto project = [&](const std::string& value) {
+        return clinic.analyse(R"({"find": "patients", "projection": {"ssn": )" + value + "}}");
+    };
+    for (const std::string value : {"1", "0", "true", "1.0"}) EXPECT_TRUE(project(value).passed()) << value;
+    expect_refusal(project("145014000"), code::operation_not_on_encrypted, "'ssn'");
+    EXPECT_TRUE(clinic.analyse(R"({"find": "patients", "projection": {"name": 7}})").passed());
+}
+
+}  // namespace
+}  // namespace fieldgate::analysis

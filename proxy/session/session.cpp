@@ -143,6 +143,10 @@ RequestOutcome Session::State::advance(wire::Bytes frame, keys::Clock::time_poin
 RequestOutcome Session::State::advance_hello() {
     RequestJob& job = *request;
     const HelloRequest& hello = *job.hello;
+    if (job.is_op_msg && job.message.more_to_come()) {
+        finish_request();
+        return simple(RequestAction::answered);  // nobody waits for the answer
+    }
     if (hello.load_balanced)
         return refuse(
             {analysis::code::bad_value, "BadValue",
@@ -192,17 +196,34 @@ RequestOutcome Session::State::advance_analysis(keys::Clock::time_point now) {
                        "fieldgate reads from the primary only, and `upstream.read_preference: refuse` "
                        "refuses what asks "
                        "for secondaries"});
-    if (plan.is_get_more && !upstream_ready) {
+    const bool kills_cursors = plan.command == "killCursors";
+    if ((plan.is_get_more || kills_cursors) && !upstream_ready) {
         // Cursors are known by their member, so there must be one before the table can be asked.
         job.analysis.reset();
         return simple(RequestAction::need_upstream);
     }
+    if (kills_cursors && names_foreign_cursor(job.message.body, now))
+        return refuse(
+            {analysis::code::cursor_not_found, "CursorNotFound", "a cursor of another role is not found"});
     if (plan.is_get_more && !find_cursor(plan, now))
         return refuse({analysis::code::cursor_not_found, "CursorNotFound",
                        "cursor id " + std::to_string(plan.cursor_id) + " not found"});
     job.shape = plan.shape;
     job.stage = plan.edits.empty() ? RequestJob::Stage::ready : RequestJob::Stage::sealing;
     return {};
+}
+
+bool Session::State::names_foreign_cursor(bson::DocumentView kill_cursors,
+                                          keys::Clock::time_point now) const {
+    const auto cursors = kill_cursors.find("cursors");
+    if (!cursors || !cursors->is_array()) return false;
+    const auto ids = bson::DocumentView::check_top_level(cursors->value());
+    if (!ids) return false;
+    return std::any_of(ids->begin(), ids->end(), [&](const bson::Element& id) {
+        if (id.type() != bson::Type::int64) return false;
+        const auto record = shared.cursors->find(upstream_name, id.int64(), now);
+        return record && record->role != role;
+    });
 }
 
 // A cursor keeps the shape it was opened with, and belongs to the role that opened it. One that is unknown

@@ -93,6 +93,9 @@ struct Session::State {
     // Decides what a getMore's reply looks like; false: the cursor is not this role's (43).
     bool find_cursor(analysis::Plan& plan, keys::Clock::time_point now);
 
+    // Whether killCursors would end a cursor that another role opened on a protected namespace.
+    bool names_foreign_cursor(bson::DocumentView kill_cursors, keys::Clock::time_point now) const;
+
     RequestOutcome queue_answer(wire::Buffer answer);
     // A copy: the refusal often belongs to the request that ends here.
     RequestOutcome refuse(analysis::Refusal refusal);

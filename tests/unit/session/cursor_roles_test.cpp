@@ -116,5 +116,22 @@ TEST(CursorRoles, an_exhaust_stream_may_repeat_the_requests_id_but_name_no_other
     EXPECT_EQ(t.session().route_reply(wire::Bytes(reply_to(901)).first(20)), ReplyRoute::close);
 }
 
+TEST(CursorRoles, a_cursor_is_killed_by_its_own_role_only_whatever_collection_is_named) {
+    Process process(clinic());
+    Transcript first(process, doctor);
+    first.request(find_all);
+    first.reply(open_cursor);
+    for (const char* collection : {"patients", "wards"}) {
+        const std::string kill =
+            R"({"killCursors": ")" + std::string(collection) +
+            R"(", "cursors": [{"$numberLong": "7"}, {"$numberLong": "42"}], "$db": "medicalRecords"})";
+        Transcript other(process, receptionist);
+        EXPECT_EQ(other.request(kill).action, RequestAction::answered);
+        EXPECT_EQ(code_of(other.received_one()), analysis::code::cursor_not_found);
+        Transcript own(process, doctor);
+        EXPECT_EQ(own.request(kill).action, RequestAction::forward);
+    }
+}
+
 }  // namespace
 }  // namespace fieldgate::session

@@ -376,5 +376,14 @@ TEST(Session, says_why_it_refused_also_what_analysis_and_sealing_refuse) {
     EXPECT_NE(unacknowledged.reason.find("ssn"), std::string::npos);
 }
 
+TEST(Session, answers_no_hello_that_asks_for_no_answer) {
+    Process process(clinic());
+    Transcript t(process, doctor);
+    EXPECT_EQ(t.request(R"({"hello": 1, "$db": "admin"})", wire::flag_more_to_come).action,
+              RequestAction::answered);
+    EXPECT_TRUE(t.received().empty());
+    EXPECT_TRUE(t.session().idle());
+}
+
 }  // namespace
 }  // namespace fieldgate::session

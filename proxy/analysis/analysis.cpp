@@ -30,7 +30,8 @@ bool read_database(Request& request) {
         request.plan.database = element.string();
     }
     if (!has_database) return request.refuse(code::failed_to_parse, "BSON field '$db' is missing");
-    return admit_database_name(request, request.plan.database);
+    // Users of X.509 and LDAP log in there; it holds no collections.
+    return request.plan.database == "$external" || admit_database_name(request, request.plan.database);
 }
 
 bool admit_sequences(Request& request) {

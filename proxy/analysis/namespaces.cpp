@@ -57,9 +57,9 @@ bool refuse_view(Request& request, std::string_view database, std::string_view c
 // Everything that a view reads, and the views below it, must be known and unprotected.
 bool admit_view(Request& request, std::string_view database, std::string_view collection,
                 const NamespaceFacts& facts) {
+    if (facts.reads.size() > names_max) return refuse_too_many(request);
     std::vector<NamespaceName> to_visit = facts.reads;
     for (std::size_t i = 0; i < to_visit.size(); ++i) {
-        if (to_visit.size() > names_max) return refuse_too_many(request);
         const NamespaceName name = to_visit[i];
         const config::Config& config = request.context.config;
         if (config.find(name.database, name.collection) != nullptr ||
@@ -74,8 +74,11 @@ bool admit_view(Request& request, std::string_view database, std::string_view co
         }
         if (below->validator_encrypts && config.unlisted_namespaces == config::Config::Unlisted::server)
             return refuse_view(request, database, collection, name);
-        for (const NamespaceName& next : below->reads)
-            if (std::find(to_visit.begin(), to_visit.end(), next) == to_visit.end()) to_visit.push_back(next);
+        for (const NamespaceName& next : below->reads) {
+            if (std::find(to_visit.begin(), to_visit.end(), next) != to_visit.end()) continue;
+            if (to_visit.size() >= names_max) return refuse_too_many(request);
+            to_visit.push_back(next);
+        }
     }
     return true;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "proxy/analysis/match.hpp"
 #include "proxy/analysis/projection.hpp"
@@ -22,14 +23,26 @@ bool walk_match(Request& request, const bson::Element& stage) {
     return walk_filter(request, stage.document());
 }
 
+// For stages that only name paths: also behind one that counts they are those of the namespace, since what
+// stands beside a protected one would be sent as it is.
+template <class Walk>
+bool walk_as_stored(Request& request, Walk walk) {
+    const config::Schema* in_force =
+        std::exchange(request.schema, request.plan.protected_namespace->schema.get());
+    const bool admitted = walk();
+    request.schema = in_force;
+    return admitted;
+}
+
 bool walk_project(Request& request, const bson::Element& stage) {
     if (!stage.is_document()) return request.refuse(code::failed_to_parse, "$project needs an object");
-    return walk_projection(request, stage.document(), ProjectionOf::stage);
+    return walk_as_stored(request,
+                          [&] { return walk_projection(request, stage.document(), ProjectionOf::stage); });
 }
 
 bool walk_sort_stage(Request& request, const bson::Element& stage) {
     if (!stage.is_document()) return request.refuse(code::failed_to_parse, "$sort needs an object");
-    return walk_sort(request, stage.document());
+    return walk_as_stored(request, [&] { return walk_sort(request, stage.document()); });
 }
 
 // $skip and $limit: the same documents, fewer of them.

@@ -36,6 +36,29 @@ TEST(Attack, a_view_reads_64_namespaces_and_no_more) {
     }
 }
 
+TEST(Attack, views_below_a_view_count_as_what_it_reads) {
+    for (const int count : {63, 64}) {
+        Clinic clinic;
+        NamespaceFacts wide;
+        wide.is_view = true;
+        for (int i = 0; i < count; ++i) wide.reads.push_back({"medicalRecords", "n" + std::to_string(i)});
+        clinic.catalog.facts["medicalRecords.wide"] = wide;
+        clinic.catalog.facts["medicalRecords.above"] = {.is_view = true,
+                                                        .reads = {{"medicalRecords", "wide"}}};
+        EXPECT_EQ(clinic.analyse(R"({"find": "above"})").passed(), count == 63) << count;
+    }
+}
+
+TEST(Attack, logins_in_the_external_database_pass_and_nothing_else_does_there) {
+    const Clinic clinic;
+    EXPECT_TRUE(
+        clinic.analyse(R"({"saslStart": 1, "mechanism": "MONGODB-X509", "$db": "$external"})").passed());
+    expect_refusal(clinic.analyse(R"({"find": "wards", "$db": "$external"})"), code::invalid_namespace,
+                   "Invalid database name");
+    expect_refusal(clinic.analyse(R"({"ping": 1, "$db": "$externals"})"), code::invalid_namespace,
+                   "Invalid database name");
+}
+
 TEST(Attack, names_that_no_server_takes_are_refused_before_anything_is_asked) {
     Clinic clinic;
     clinic.catalog.facts.clear();
@@ -111,6 +134,21 @@ TEST(Attack, a_filter_behind_a_stage_that_counts_is_refused) {
                        code::operation_not_on_encrypted, "$match is not allowed");
 }
 
+TEST(Attack, no_value_stands_beside_a_protected_path_behind_a_stage_that_counts) {
+    const Clinic clinic;
+    const auto after_count = [&](const std::string& stage) {
+        return clinic.analyse(R"({"aggregate": "patients", "cursor": {}, "pipeline": [{"$count": "n"}, )" +
+                              stage + "]}");
+    };
+    expect_refusal(after_count(R"({"$sort": {"ssn": 145014000}})"), code::operation_not_on_encrypted,
+                   "'ssn'");
+    expect_refusal(after_count(R"({"$project": {"ssn": 145014000}})"), code::operation_not_on_encrypted,
+                   "'ssn'");
+    const Outcome plain = after_count(R"({"$sort": {"n": 1}}, {"$project": {"n": 1}})");
+    EXPECT_TRUE(plain.passed()) << plain;
+    EXPECT_TRUE(plain.plan.shape.tree->children().empty());
+}
+
 TEST(Attack, ciphertext_inside_the_scope_of_code_is_refused) {
     const Clinic clinic;
     const auto insert = [&](const std::string& scope) {
@@ -142,8 +180,9 @@ TEST(Attack, array_positions_written_as_names_reach_no_protected_path) {
 TEST(Attack, values_that_the_server_would_ignore_are_not_sent) {
     const Clinic clinic;
     const auto unset = [&](const std::string& value) {
-        return clinic.analyse(R"({"update": "patients", "updates": [{"q": {}, "u": {"$unset": {"bloodType": )" +
-                              value + "}}}]}");
+        return clinic.analyse(
+            R"({"update": "patients", "updates": [{"q": {}, "u": {"$unset": {"bloodType": )" + value +
+            "}}}]}");
     };
     for (const std::string value : {"\"\"", "1", "0", "true", "null"})
         EXPECT_TRUE(unset(value).passed()) << value;

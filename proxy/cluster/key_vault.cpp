@@ -59,6 +59,7 @@ KeyVaultClient::Error error_of(const bson_error_t& error) {
 }  // namespace
 
 struct KeyVaultClient::State {
+    KeyVaultOptions options;
     std::string uri;
     ClientPtr client;
     CollectionPtr collection;
@@ -66,7 +67,7 @@ struct KeyVaultClient::State {
     OwnedBson majority_read;   // {readConcern: {level: "majority"}}
     OwnedBson majority_write;  // {writeConcern: {w: "majority"}}
 
-    explicit State(const KeyVaultOptions& options) : uri(options.uri) {
+    explicit State(KeyVaultOptions given) : options(std::move(given)), uri(options.uri) {
         const UriPtr parsed = parse_uri(options.uri);
         set_default_ms(*parsed, MONGOC_URI_SOCKETTIMEOUTMS, socket_timeout_ms);
         set_default_ms(*parsed, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
@@ -114,7 +115,10 @@ KeyVaultClient::~KeyVaultClient() = default;
 
 keys::KeyVault::Found KeyVaultClient::find(const keys::KeyRequest& request) {
     const bson::Buffer filter = name_filter(request);
-    return state_->query(BsonView(filter).get(), true);
+    keys::KeyVault::Found found = state_->query(BsonView(filter).get(), true);
+    // A client whose discovery dropped its last member would never find it again.
+    if (!found.error.empty()) state_ = std::make_unique<State>(KeyVaultOptions(state_->options));
+    return found;
 }
 
 keys::KeyVault::Found KeyVaultClient::find_all() {

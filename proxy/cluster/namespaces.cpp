@@ -15,12 +15,13 @@ constexpr std::uint32_t unauthorized = 13;
 }  // namespace
 
 struct NamespaceResolver::Connection {
+    UriPtr uri;
     ClientPtr client;
 };
 
 NamespaceResolver::NamespaceResolver(NamespaceOptions options)
     : options_(std::move(options)), connection_(std::make_unique<Connection>()) {
-    const UriPtr uri = parse_uri(options_.uri);
+    UriPtr uri = parse_uri(options_.uri);
     set_default_ms(*uri, MONGOC_URI_SOCKETTIMEOUTMS, socket_timeout_ms);
     set_default_ms(*uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
                    static_cast<std::int32_t>(options_.selection_timeout.count()));
@@ -33,6 +34,7 @@ NamespaceResolver::NamespaceResolver(NamespaceOptions options)
     const ReadPrefsPtr primary(mongoc_read_prefs_new(MONGOC_READ_PRIMARY));
     mongoc_uri_set_read_prefs_t(uri.get(), primary.get());
     connection_->client = make_client(*uri);
+    connection_->uri = std::move(uri);
 }
 
 NamespaceResolver::~NamespaceResolver() {
@@ -80,8 +82,10 @@ void NamespaceResolver::ask(const std::string& database, Database& collections) 
     // libmongoc takes what stands before a zero byte for the whole.
     if (database.empty() || database.find('\0') != std::string::npos) return;
     const bool too_many = collections.size() > names_in_question_max;
-    if (!too_many && (ask_server(database, collections) != Outcome::refused || collections.size() == 1))
-        return;
+    const Outcome outcome = too_many ? Outcome::refused : ask_server(database, collections);
+    // A client whose discovery dropped its last member would never find it again.
+    if (outcome == Outcome::failed) connection_->client = make_client(*connection_->uri);
+    if (outcome != Outcome::refused || (!too_many && collections.size() == 1)) return;
     Database second;
     for (std::size_t left = collections.size() / 2; left != 0; --left)
         second.insert(collections.extract(std::prev(collections.end())));

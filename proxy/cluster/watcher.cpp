@@ -24,6 +24,7 @@ constexpr std::int32_t probe_timeout_ms = 2000;
 constexpr auto tick = 250ms;
 constexpr auto first_warning_after = 3s;
 constexpr auto next_warning_after = 30s;
+constexpr auto restart_after = 1s;
 
 HostPort host_of(const mongoc_host_list_t* host) {
     return {host->host, host->port};
@@ -88,6 +89,7 @@ struct Watcher::State {
     Clock::time_point next_warning = Clock::now() + first_warning_after;
     std::set<HostPort> standalone_warned;
     bool every_member_removed = false;
+    Clock::time_point next_restart = Clock::now();
 
     keys::Worker probe_worker{"cluster-probe"};
     keys::Worker worker{"cluster-watch", std::chrono::duration_cast<std::chrono::milliseconds>(tick),
@@ -147,7 +149,54 @@ struct Watcher::State {
                                     : "no member has answered yet";
     }
 
+    // Discovery drops a member that reports another set (a restore, maintenance), and one that lost its last
+    // member never asks anybody again: it is begun anew from the connection string. On the worker's thread,
+    // without the lock.
+    void restart_discovery() {
+        {
+            const std::lock_guard lock(mutex);
+            if (!every_member_removed || Clock::now() < next_restart) return;
+            every_member_removed = false;
+            next_restart = Clock::now() + restart_after;
+        }
+        pool.reset();
+        try {
+            start_discovery();
+        } catch (const std::runtime_error& error) {
+            if (options.log) options.log(Severity::warning, error.what(), "");
+            const std::lock_guard lock(mutex);
+            every_member_removed = true;
+        }
+    }
+
+    void start_discovery() {
+        const UriPtr uri = parse_uri(options.uri);
+        set_default_ms(*uri, MONGOC_URI_HEARTBEATFREQUENCYMS, heartbeat_ms);
+        // As current drivers do: one seed without replicaSet= is asked for its set, not taken for all there
+        // is.
+        if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_DIRECTCONNECTION)) {
+            mongoc_uri_set_option_as_bool(uri.get(), MONGOC_URI_DIRECTCONNECTION, false);
+        }
+        bson_error_t error{};
+        pool.reset(mongoc_client_pool_new_with_error(uri.get(), &error));
+        if (!pool) throw std::runtime_error(without_secrets(error.message, options.uri));
+        if (mongoc_uri_get_appname(uri.get()) == nullptr)
+            mongoc_client_pool_set_appname(pool.get(), "fieldgate");
+
+        mongoc_apm_callbacks_t* callbacks = mongoc_apm_callbacks_new();
+        mongoc_apm_set_topology_changed_cb(callbacks, &State::on_topology_changed);
+        mongoc_apm_set_server_heartbeat_started_cb(callbacks, &State::on_heartbeat_started);
+        mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, &State::on_heartbeat_succeeded);
+        mongoc_apm_set_server_heartbeat_failed_cb(callbacks, &State::on_heartbeat_failed);
+        mongoc_client_pool_set_apm_callbacks(pool.get(), callbacks, this);
+        mongoc_apm_callbacks_destroy(callbacks);
+
+        // Monitoring starts with the first client that is taken.
+        mongoc_client_pool_push(pool.get(), mongoc_client_pool_pop(pool.get()));
+    }
+
     void on_tick() {
+        restart_discovery();
         std::vector<std::pair<Found, std::string>> expired;
         std::string warning;
         {
@@ -301,29 +350,7 @@ Watcher::Watcher(WatcherOptions options) : state_(std::make_unique<State>()) {
     start_library();
     state_->options = std::move(options);
     state_->sockets = socket_options(state_->options.uri);
-    const UriPtr uri = parse_uri(state_->options.uri);
-    set_default_ms(*uri, MONGOC_URI_HEARTBEATFREQUENCYMS, heartbeat_ms);
-    // As current drivers do: one seed without replicaSet= is asked for its set, not taken for all there is.
-    if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_DIRECTCONNECTION)) {
-        mongoc_uri_set_option_as_bool(uri.get(), MONGOC_URI_DIRECTCONNECTION, false);
-    }
-    bson_error_t error{};
-    state_->pool.reset(mongoc_client_pool_new_with_error(uri.get(), &error));
-    if (!state_->pool) throw std::runtime_error(without_secrets(error.message, state_->options.uri));
-    if (mongoc_uri_get_appname(uri.get()) == nullptr) {
-        mongoc_client_pool_set_appname(state_->pool.get(), "fieldgate");
-    }
-
-    mongoc_apm_callbacks_t* callbacks = mongoc_apm_callbacks_new();
-    mongoc_apm_set_topology_changed_cb(callbacks, &State::on_topology_changed);
-    mongoc_apm_set_server_heartbeat_started_cb(callbacks, &State::on_heartbeat_started);
-    mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, &State::on_heartbeat_succeeded);
-    mongoc_apm_set_server_heartbeat_failed_cb(callbacks, &State::on_heartbeat_failed);
-    mongoc_client_pool_set_apm_callbacks(state_->pool.get(), callbacks, state_.get());
-    mongoc_apm_callbacks_destroy(callbacks);
-
-    // Monitoring starts with the first client that is taken.
-    mongoc_client_pool_push(state_->pool.get(), mongoc_client_pool_pop(state_->pool.get()));
+    state_->start_discovery();
 }
 
 Watcher::~Watcher() {

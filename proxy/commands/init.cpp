@@ -67,8 +67,8 @@ int init(const std::filesystem::path& directory, Console console) {
                 << "  " << master_key.string()
                 << "   the master key: keep a copy elsewhere, show it to nobody\n\n"
                 << "Next, with a MongoDB on 127.0.0.1:27017 (or another upstream.uri):\n"
-                << "  fieldgate check -c " << file << " --connect\n"
                 << "  fieldgate keys create -c " << file << " --alt-name clinic\n"
+                << "  fieldgate check -c " << file << " --connect\n"
                 << "  fieldgate run -c " << file << '\n';
     return exit_ok;
 }

@@ -183,6 +183,7 @@ RequestOutcome Session::State::advance_analysis(keys::Clock::time_point now) {
             return outcome;
         }
         case Step::refused:
+            last_command = job.analysis->plan().command.empty() ? "unknown" : job.analysis->plan().command;
             return refuse(job.analysis->refusal());
         case Step::done:
             break;

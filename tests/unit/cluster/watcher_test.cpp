@@ -81,6 +81,20 @@ TEST(Watcher, honours_direct_connections_and_set_names) {
     EXPECT_NE(why.find("no server belongs to the replica set"), std::string::npos) << why;
 }
 
+TEST(Watcher, finds_a_member_again_that_belonged_to_another_set_for_a_while) {
+    Losses losses;
+    Deployment deployment;
+    deployment.role = 2;  // restarted as a standalone, for maintenance
+    Watcher watcher(options_of(deployment.uri("&replicaSet=rs"), losses));
+    EXPECT_FALSE(find(watcher, 700ms).first.has_value());
+    deployment.role = 0;
+    EXPECT_TRUE(find(watcher).first.has_value());
+    deployment.role = 2;
+    EXPECT_EQ(losses.wait_for(1, 10s), 1u);
+    deployment.role = 0;
+    EXPECT_TRUE(find(watcher).first.has_value());
+}
+
 TEST(Watcher, says_why_there_is_no_primary) {
     Losses losses;
     Watcher nobody(options_of("mongodb://127.0.0.1:1/?heartbeatFrequencyMS=500", losses));

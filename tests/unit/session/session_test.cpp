@@ -363,6 +363,7 @@ TEST(Session, says_why_it_refused_also_what_analysis_and_sealing_refuse) {
     const auto analysed =
         t.request(R"({"find": "patients", "filter": {"ssn": {"$gt": 5}}, "$db": "medicalRecords"})");
     EXPECT_EQ(analysed.reason, errmsg_of(t.received_one()));
+    EXPECT_EQ(t.session().last_command(), "find");
     EXPECT_FALSE(analysed.reason.empty());
     const auto sealed =
         t.request(R"({"insert": "patients", "documents": [{"ssn": {"$binary": {"subType": "06",

@@ -130,8 +130,9 @@ bool admit_database_name(Request& request, std::string_view database) {
     return request.refuse(code::invalid_namespace, "Invalid database name: " + quote(database));
 }
 
-bool admit_collection_name(Request& request, std::string_view collection) {
-    if (!collection.empty() && collection.size() <= namespace_bytes_max && !collection.starts_with('.') &&
+bool admit_collection_name(Request& request, std::string_view database, std::string_view collection) {
+    if (!collection.empty() && database.size() + 1 + collection.size() <= namespace_bytes_max &&
+        !collection.starts_with('.') &&
         collection.find_first_of(std::string_view("$\0", 2)) == std::string_view::npos && is_utf8(collection))
         return true;
     return request.refuse(code::invalid_namespace, "Invalid collection name: " + quote(collection));
@@ -141,7 +142,8 @@ bool admit_namespace(Request& request, std::string_view database, std::string_vi
     Plan& plan = request.plan;
     plan.database = database;
     plan.collection = collection;
-    if (!admit_database_name(request, database) || !admit_collection_name(request, collection)) return false;
+    if (!admit_database_name(request, database) || !admit_collection_name(request, database, collection))
+        return false;
 
     const config::Config& config = request.context.config;
     plan.touches_key_vault = config.is_key_vault(database, collection);
@@ -169,7 +171,8 @@ bool admit_namespace(Request& request, std::string_view database, std::string_vi
 }
 
 bool admit_other(Request& request, std::string_view database, std::string_view collection) {
-    if (!admit_database_name(request, database) || !admit_collection_name(request, collection)) return false;
+    if (!admit_database_name(request, database) || !admit_collection_name(request, database, collection))
+        return false;
     const config::Config& config = request.context.config;
     if (config.find(database, collection) != nullptr)
         return request.refuse(code::command_not_supported, "The command " + quote(request.plan.command) +

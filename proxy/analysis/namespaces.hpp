@@ -15,10 +15,11 @@ struct SplitName {
 };
 std::optional<SplitName> split_full_name(std::string_view full_name);
 
-// Names that a server would read otherwise than fieldgate are refused: empty ones, NUL or `$` inside, a dot
-// in a database's name.
+// Names that no server takes, or would read otherwise than fieldgate, are refused before a server is asked
+// about them: by their bytes, their length (both names together have one bound) and what is no UTF-8.
 [[nodiscard]] bool admit_database_name(Request& request, std::string_view database);
-[[nodiscard]] bool admit_collection_name(Request& request, std::string_view collection);
+[[nodiscard]] bool admit_collection_name(Request& request, std::string_view database,
+                                         std::string_view collection);
 
 // The namespace that a command is about. Sets the plan's database, collection, protected_namespace and the
 // rights it needs. Missing facts are noted in `needed`.

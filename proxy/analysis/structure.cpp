@@ -278,7 +278,7 @@ bool look_at_rename(Request& request) {
         return request.refuse(
             code::command_not_supported,
             "renameCollection between a protected namespace and one with another schema is refused");
-    if (!admit_collection_name(request, target->collection)) return false;
+    if (!admit_collection_name(request, target->database, target->collection)) return false;
     request.plan.others.push_back({std::string(target->database), std::string(target->collection)});
     request.plan.requires_reveal_everything = true;
     return true;

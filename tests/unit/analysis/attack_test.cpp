@@ -68,9 +68,10 @@ TEST(Attack, names_that_no_server_takes_are_refused_before_anything_is_asked) {
         return clinic.analyse(body);
     };
     using Step = RequestAnalysis::Step;
-    EXPECT_EQ(find(std::string(63, 'd'), std::string(255, 'c')).step, Step::need_namespaces);
+    EXPECT_EQ(find(std::string(63, 'd'), std::string(191, 'c')).step, Step::need_namespaces);
     for (const auto& [database, collection] : {std::pair{std::string(64, 'd'), std::string("c")},
-                                               {"d", std::string(256, 'c')},
+                                               {std::string(63, 'd'), std::string(192, 'c')},
+                                               {"d", std::string(254, 'c')},
                                                {"d", "\xff\xfe"},
                                                {"\xff", "c"},
                                                {"a b", "c"},

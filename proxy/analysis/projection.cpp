@@ -62,7 +62,8 @@ bool walk_projection_operator(Request& request, const bson::Element& op, std::st
     return walk_plain_condition(request, op);
 }
 
-// Nested paths are joined anew for each name, so an endless one would cost its length each time.
+// Above protected fields paths are joined anew for each name, so an endless one would cost its length each
+// time.
 constexpr std::size_t path_bytes_max = 2000;
 
 // A value at a protected path goes to the server as it is, so it must be none that a document could hold.
@@ -71,13 +72,41 @@ bool is_truth_value(const bson::Element& value) {
     return value.type() == bson::Type::boolean || number == 0 || number == 1;
 }
 
+bool refuse_long(Request& request, std::string_view path) {
+    return request.refuse(code::bad_value, "The path " + quote(path) + " in a projection is too long");
+}
+
+// What stands below a plain path is plain, whatever it is called: no path is joined for it, only its length
+// is kept. `path` is the plain path, for error texts.
+bool walk_below_plain(Request& request, bson::DocumentView inner, std::string_view path,
+                      std::size_t path_bytes, ProjectionOf of) {
+    if (inner.empty()) return refuse_computed(request, path);
+    for (const bson::Element& part : inner) {
+        const std::string_view key = part.key();
+        if (key.starts_with('$')) {
+            if (!walk_projection_operator(request, part, path, of)) return false;
+            continue;
+        }
+        const std::size_t bytes = path_bytes + 1 + key.size();
+        if (bytes > path_bytes_max) return refuse_long(request, path);
+        if (part.is_document()) {
+            if (!walk_below_plain(request, part.document(), path, bytes, of)) return false;
+        } else if (!is_inclusion_or_exclusion(part) ||
+                   (of == ProjectionOf::stage && key.find(".$") != std::string_view::npos)) {
+            return refuse_computed(request, path);
+        }
+    }
+    return true;
+}
+
 bool walk_projected(Request& request, const bson::Element& element, const std::string& path,
                     ProjectionOf of) {
-    if (path.size() > path_bytes_max)
-        return request.refuse(code::bad_value, "The path " + quote(path) + " in a projection is too long");
+    if (path.size() > path_bytes_max) return refuse_long(request, path);
     if (element.is_document()) {
         const bson::DocumentView inner = element.document();
         if (inner.empty()) return refuse_computed(request, path);
+        if (path.find('$') == std::string::npos && resolve(*request.schema, path).is_plain())
+            return walk_below_plain(request, inner, path, path.size(), of);
         for (const bson::Element& part : inner) {
             if (part.key().starts_with('$')) {
                 if (!walk_projection_operator(request, part, path, of)) return false;

@@ -92,6 +92,32 @@ TEST(Attack, a_path_in_a_projection_has_2000_bytes_and_no_more) {
     expect_refusal(project(2001), code::bad_value, "too long");
 }
 
+TEST(Attack, projections_below_plain_paths_are_looked_at_all_the_way_down) {
+    const Clinic clinic;
+    const auto project = [&](const std::string& projection) {
+        return clinic.analyse(R"({"find": "patients", "projection": )" + projection + "}");
+    };
+    EXPECT_TRUE(project(R"({"a": {"b": {"c": 1, "d": {"$slice": 3}}, "ssn": 7, "e.$": 1}})").passed());
+    const std::string text = "is computed";
+    for (const std::string inner :
+         {R"("$ssn")", "{}", "[1]", R"({"c": "$ssn"})", R"({"c": {"$concat": ["$ssn"]}})", R"({"c": {}})"})
+        expect_refusal(project(R"({"a": {"b": )" + inner + "}}"), code::operation_not_on_encrypted, text);
+    expect_refusal(project(R"({"a": {"b": {"$elemMatch": {"$where": "x"}}}})"),
+                   code::operation_not_on_encrypted, "'$where'");
+    expect_refusal(project(R"({"a": {"b": {")" + std::string(1997, 'k') + R"(": 1, "c": {"d": 1}}}})"),
+                   code::bad_value, "too long");
+    for (const std::string stage : {R"({"a": {"b.$": 1}})", R"({"a": {"b": {"c": "$ssn"}}})"})
+        expect_refusal(
+            clinic.analyse(R"({"aggregate": "patients", "cursor": {}, "pipeline": [{"$project": )" + stage +
+                           "}]}"),
+            code::operation_not_on_encrypted, "");
+    // What only looks plain is not.
+    expect_refusal(project(R"({"insurance.$": {"policyNumber": "$x"}})"), code::operation_not_on_encrypted,
+                   text);
+    expect_refusal(project(R"({"insurance": {"policyNumber": 123142}})"), code::operation_not_on_encrypted,
+                   text);
+}
+
 TEST(Attack, an_index_on_a_protected_field_is_a_use_of_it) {
     const Clinic clinic;
     const auto create = [&](const std::string& key, const std::string& options) {

@@ -50,6 +50,7 @@ extern const std::span<const FieldRow> coll_stats_fields;
 extern const std::span<const FieldRow> search_index_fields;
 extern const std::span<const FieldRow> rename_fields;
 bool finish_structure(Request& request);
+bool finish_reindex(Request& request);
 bool look_at_view_definition(Request& request);
 bool look_at_rename(Request& request);
 bool look_at_clone(Request& request);

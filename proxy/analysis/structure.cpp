@@ -241,6 +241,11 @@ bool finish_structure(Request& request) {
     return true;
 }
 
+bool finish_reindex(Request& request) {
+    request.plan.names_index = true;  // all of them
+    return finish_structure(request);
+}
+
 bool look_at_view_definition(Request& request) {
     for (const bson::Element& element : request.document) {
         if (element.key() == "viewOn" && !admit_target(request, "viewOn")) return false;

@@ -77,7 +77,7 @@ std::optional<Refusal> judge_field(const Plan& plan, const Role& role, std::uint
     if (use.erased && !rule.write)
         return unauthorized(role, "may not erase encrypted field " + path + " (`write`)");
     if (plan.names_index && !rule.match)
-        return unauthorized(role, "may not name indexes, which may be on encrypted field " + path +
+        return unauthorized(role, "may not name or rebuild indexes, which may be on encrypted field " + path +
                                       " (`match`): give the index's key instead");
     if (plan.replaces_whole_documents && !rule.write)
         return unauthorized(role, "may not replace documents with encrypted field " + path +

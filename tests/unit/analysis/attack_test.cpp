@@ -151,6 +151,7 @@ TEST(Attack, a_hint_is_a_use_of_its_path_and_a_name_may_stand_for_any) {
     EXPECT_TRUE(clinic.analyse(R"({"dropIndexes": "patients", "index": "ssn_1"})").plan.names_index);
     EXPECT_TRUE(clinic.analyse(R"({"dropIndexes": "patients", "index": ["ssn_1"]})").plan.names_index);
     EXPECT_TRUE(clinic.analyse(R"({"dropIndexes": "patients", "index": "*"})").plan.names_index);
+    EXPECT_TRUE(clinic.analyse(R"({"reIndex": "patients"})").plan.names_index);
 }
 
 TEST(Attack, a_filter_behind_a_stage_that_counts_is_refused) {

@@ -99,7 +99,7 @@ TEST_F(Judge, naming_an_index_needs_match_on_every_field) {
     plan.names_index = true;
     expect_allowed();
     role.rules[0][blood_type].match = false;
-    expect_refused("may not name indexes, which may be on encrypted field 'bloodType'");
+    expect_refused("may not name or rebuild indexes, which may be on encrypted field 'bloodType'");
 }
 
 TEST_F(Judge, listing_values_needs_match_or_reveal) {

@@ -1,5 +1,6 @@
 """Starting and stopping the programs under test: by pid, bounded in time, with their output kept."""
 
+import atexit
 import json
 import os
 import re
@@ -53,6 +54,16 @@ def listening(port, host="127.0.0.1"):
         return False
 
 
+_started = []
+
+
+@atexit.register
+def _leave_nothing_behind():
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+
+
 class Process:
     def __init__(self, arguments, log_path, env=None, preexec=None):
         self.log_path = Path(log_path)
@@ -60,6 +71,7 @@ class Process:
         self.process = subprocess.Popen(
             [str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})}, preexec_fn=preexec)
+        _started.append(self.process)
 
     @property
     def pid(self):

@@ -121,18 +121,3 @@ def test_reads_go_on_after_a_step_down(members, gateway, patient):
         client.medicalRecords.patients.insert_one(document)
         members.step_down()
         assert client.medicalRecords.patients.find_one({"ssn": document["ssn"]}) == document
-
-
-@pytest.mark.parametrize("versioned", [True], ids=["streaming"])
-def test_the_scripted_members_fail_over_without_fieldgate(members):
-    """Goal: a failure above is fieldgate's. Method: the driver follows the members by itself."""
-    with client_of(members.uri, retryWrites=True) as client:
-        def write(number):
-            client.db.things.insert_one({"_id": number})
-
-        assert in_threads(8, write) == []
-        members.step_down()
-        assert in_threads(8, lambda n: write(100 + n)) == []
-        members.kill_primary()
-        assert in_threads(8, lambda n: write(200 + n)) == []
-    assert sorted(d["_id"] for d in members.stored) == [*range(8), *range(100, 108), *range(200, 208)]

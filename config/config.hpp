@@ -50,8 +50,17 @@ struct NamespacePattern {
 struct ProtectedNamespace {
     NamespacePattern pattern;
     std::shared_ptr<const Schema> schema;
-    std::size_t index = 0;  // position in Config::schemas
+    // Position in Config::schemas; `not_listed` for a schema that came from elsewhere (a collection's own
+    // validator, a driver that asks for query analysis).
+    static constexpr std::size_t not_listed = static_cast<std::size_t>(-1);
+    std::size_t index = 0;
     bool explicit_encryption_allow = false;
+    // A number that the schema's type represents exactly becomes one of that type, in writes and queries
+    // alike.
+    bool coerce_numbers = false;
+    // A null written to a protected field, which cannot be encrypted: `store` leaves it as it is, `omit`
+    // leaves the field out.
+    enum class Nulls : std::uint8_t { refuse, store, omit } nulls = Nulls::refuse;
 };
 
 struct ReadRule {
@@ -81,7 +90,8 @@ struct Role {
     enum class KeyVaultAccess : std::uint8_t { none, read, write } key_vault = KeyVaultAccess::none;
 
     const FieldRule& rule(std::size_t namespace_index, std::uint16_t field) const {
-        return rules[namespace_index][field];
+        return namespace_index == ProtectedNamespace::not_listed ? encrypted_fields
+                                                                 : rules[namespace_index][field];
     }
     // Reads every protected field of every namespace in clear: gates `local`, `config`, ciphertext from
     // clients.
@@ -100,7 +110,10 @@ struct Listener {
     std::string host;        // empty for a Unix socket
     std::uint16_t port = 0;  // 0: the kernel chooses, the log says which (tests)
     std::filesystem::path unix_path;
-    std::size_t role = 0;  // index into Config::roles
+    // What is spoken there: MongoDB's protocol for clients of the role, or mongocryptd's for drivers' own
+    // CSFLE.
+    enum class Serves : std::uint8_t { clients, query_analysis } serves = Serves::clients;
+    std::size_t role = 0;  // index into Config::roles; meaningless for query_analysis
     std::optional<TlsServer> tls;
 };
 

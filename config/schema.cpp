@@ -8,11 +8,6 @@
 namespace fieldgate::config {
 namespace {
 
-bool is_array_position(std::string_view component) {
-    return !component.empty() &&
-           std::all_of(component.begin(), component.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 // The ways of reading a path so far: one, unless numeric components can be both names and array positions. A
 // set rather than a search tree, so that a long path of zeros costs no more than its length times the
 // schema's size.
@@ -31,6 +26,10 @@ class Readings {
         const auto step = [&](const SchemaNode* from) {
             if (from->is_protected()) {
                 *below_protected = from;
+                return;
+            }
+            if (from->unknown) {
+                add(from);
                 return;
             }
             if (const SchemaNode* named = from->child(component)) add(named);
@@ -61,6 +60,11 @@ class Readings {
 
 }  // namespace
 
+bool is_array_position(std::string_view name) {
+    return !name.empty() &&
+           std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 bool EncryptedField::allows(std::uint8_t bson_type) const {
     if (bson_types.empty()) return may_encrypt(algorithm, bson_type);
     return std::find(bson_types.begin(), bson_types.end(), bson_type) != bson_types.end();
@@ -84,8 +88,37 @@ SchemaNode& SchemaNode::add_child(std::string name) {
     return *children_.back().second;
 }
 
-Schema::PathMatch Schema::match(std::string_view dotted_path) const {
-    Readings readings(root_);
+void SchemaNode::put_child(std::string name, SchemaNode node) {
+    remove_child(name);
+    add_child(std::move(name)) = std::move(node);
+}
+
+void SchemaNode::remove_child(std::string_view name) {
+    const auto found = std::find_if(children_.begin(), children_.end(),
+                                    [&](const auto& child) { return child.first == name; });
+    if (found == children_.end()) return;
+    const auto position = static_cast<std::uint16_t>(found - children_.begin());
+    children_.erase(found);
+    std::erase(by_name_, position);
+    for (std::uint16_t& at : by_name_)
+        if (at > position) --at;
+}
+
+SchemaNode SchemaNode::clone() const {
+    SchemaNode copy;
+    copy.field = field;
+    copy.unknown = unknown;
+    copy.array = array;
+    copy.by_name_ = by_name_;
+    for (const auto& [name, node] : children_)
+        copy.children_.emplace_back(name, std::make_unique<SchemaNode>(node->clone()));
+    for (const Pattern& pattern : patterns_)
+        copy.patterns_.push_back({pattern.pattern, std::make_unique<SchemaNode>(pattern.node->clone())});
+    return copy;
+}
+
+PathMatch match_path(const SchemaNode& root, std::string_view dotted_path) {
+    Readings readings(root);
     const SchemaNode* below = nullptr;
     std::size_t start = 0;
     while (!readings.empty()) {
@@ -98,10 +131,13 @@ Schema::PathMatch Schema::match(std::string_view dotted_path) const {
     if (below != nullptr) return {below, true};
 
     const SchemaNode* parent = nullptr;
+    const SchemaNode* unknown = nullptr;
     const SchemaNode* protected_node = nullptr;
     bool ambiguous = false;
     readings.for_each([&](const SchemaNode* node) {
-        if (!node->is_protected()) {
+        if (node->unknown) {
+            unknown = node;
+        } else if (!node->is_protected()) {
             if (parent == nullptr) parent = node;
         } else if (protected_node == nullptr) {
             protected_node = node;
@@ -109,6 +145,7 @@ Schema::PathMatch Schema::match(std::string_view dotted_path) const {
             ambiguous = true;
         }
     });
+    if (unknown != nullptr) return {unknown, false};
     // Two protected fields at once (`a.0.1.x` where both `a.0.x` and `a.1.x` are protected) has no right
     // answer: reported like a path below a protected field, which every caller refuses.
     if (ambiguous) return {protected_node, true};

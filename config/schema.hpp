@@ -24,41 +24,94 @@ struct KeyAltName {
     friend bool operator==(const KeyAltName&, const KeyAltName&) = default;
 };
 
-using KeyReference = std::variant<KeyUuid, KeyAltName>;
+// A JSON pointer as `keyId`: the value of that field in the document being inserted is the alternative name
+// of the key. Inserts only (CSFLE specification, "keyId as a JSON pointer").
+struct KeyPointer {
+    std::vector<std::string> path;  // names from the root of the document, unescaped; never empty
+    friend bool operator==(const KeyPointer&, const KeyPointer&) = default;
+};
+
+using KeyReference = std::variant<KeyUuid, KeyAltName, KeyPointer>;
 
 // What one `encrypt` object says after inheritance: complete and checked against the type matrix.
 struct EncryptedField {
-    std::string path;  // dotted, from the root of the document
+    // Dotted, from the root of the document. A name that a pattern stands for is written "/pattern/".
+    std::string path;
     Algorithm algorithm{};
     KeyReference key;
     std::vector<std::uint8_t> bson_types;  // type bytes that may be written; empty: every encryptable type.
                                            // Exactly one for deterministic.
     bool allows(std::uint8_t bson_type) const;
+    bool has_static_key() const { return !std::holds_alternative<KeyPointer>(key); }
 };
 
 inline constexpr std::uint16_t no_field = 0xFFFF;
 
+// A regular expression of `patternProperties`, compiled once. Matches anywhere in a name unless anchored, in
+// MongoDB's own dialect (PCRE). Immutable, shared between threads.
+class NamePattern;
+
 // A node of the path tree. Only paths at or above a protected field have nodes; a path without a node is
-// plain. A node is either a protected field (`field != no_field`, no children) or a parent of protected
-// fields.
+// plain. A node is a protected field (`field != no_field`), a parent of protected fields, or unknown; of
+// these exactly one.
 class SchemaNode {
  public:
     std::uint16_t field = no_field;  // index into Schema::fields()
+    // What stands here may or may not be encrypted, which only the data tells: a name that patterns with
+    // different metadata match; what a pipeline computed. Nothing may touch it; roles that do not reveal
+    // everything get the strictest of what they would get of any field.
+    bool unknown = false;
+    // Pipelines only: the value is an array, each of whose elements is what the rest of this node says. Its
+    // elements cannot be queried, because a driver would not either.
+    bool array = false;
 
     bool is_protected() const { return field != no_field; }
-    bool is_parent() const { return !children_.empty(); }
-    // The node one name further down; null: nothing at or below that path is protected.
+    bool is_parent() const { return !children_.empty() || !patterns_.empty(); }
+    // The node one name further down; null: nothing at or below that path is protected. A name in
+    // `properties` is that node; otherwise the patterns that match it decide, and where those disagree the
+    // answer is an unknown node.
     const SchemaNode* child(std::string_view name) const;
-    const std::vector<std::pair<std::string, std::unique_ptr<SchemaNode>>>& children() const {
-        return children_;
+
+    using Children = std::vector<std::pair<std::string, std::unique_ptr<SchemaNode>>>;
+    const Children& children() const { return children_; }
+    struct Pattern {
+        std::shared_ptr<const NamePattern> pattern;
+        std::unique_ptr<SchemaNode> node;
+    };
+    const std::vector<Pattern>& patterns() const { return patterns_; }
+    // Named children and those of patterns alike.
+    template <class Visit>
+    void for_each_child(Visit visit) const {
+        for (const auto& [name, node] : children_) visit(*node);
+        for (const Pattern& pattern : patterns_) visit(*pattern.node);
     }
 
-    SchemaNode& add_child(std::string name);  // for the builder
+    SchemaNode& add_child(std::string name);  // for builders; the name is new
+    SchemaNode& add_pattern(std::shared_ptr<const NamePattern> pattern);
+    void put_child(std::string name, SchemaNode node);  // replaces what had that name
+    void remove_child(std::string_view name);
+    SchemaNode clone() const;
 
  private:
-    std::vector<std::pair<std::string, std::unique_ptr<SchemaNode>>> children_;
+    Children children_;
     std::vector<std::uint16_t> by_name_;  // positions in children_, sorted by name
+    std::vector<Pattern> patterns_;
 };
+
+// What a dotted path is to a tree.
+struct PathMatch {
+    const SchemaNode* node =
+        nullptr;  // the node at the path: protected field, parent or unknown; null: plain
+    // The path goes through a protected field (`ssn.x`), which `node` then is. Also set where a numeric
+    // component could be read in two ways that reach different protected fields. To be refused.
+    bool below_protected = false;
+};
+// Numeric components are tried as names and also skipped (they may be array positions):
+// `insurance.0.policyNumber` matches insurance.policyNumber. A path at or below an unknown node is that node.
+PathMatch match_path(const SchemaNode& root, std::string_view dotted_path);
+
+// Whether a name could be the position in an array: digits only.
+bool is_array_position(std::string_view name);
 
 // The protected fields of one namespace. Immutable once built, shared between threads.
 class Schema {
@@ -67,16 +120,7 @@ class Schema {
     const std::vector<EncryptedField>& fields() const { return fields_; }
     bool empty() const { return fields_.empty(); }
 
-    // What a dotted path is to this schema.
-    struct PathMatch {
-        const SchemaNode* node = nullptr;  // the node at the path: protected field or parent; null: plain
-        // The path goes through a protected field (`ssn.x`), which `node` then is. Also set where a numeric
-        // component could be read in two ways that reach different protected fields. To be refused.
-        bool below_protected = false;
-    };
-    // Numeric components are tried as names and also skipped (they may be array positions):
-    // `insurance.0.policyNumber` matches insurance.policyNumber.
-    PathMatch match(std::string_view dotted_path) const;
+    PathMatch match(std::string_view dotted_path) const { return match_path(root_, dotted_path); }
 
     SchemaNode root_;                     // for the builder
     std::vector<EncryptedField> fields_;  // for the builder

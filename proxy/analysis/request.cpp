@@ -85,7 +85,7 @@ Resolution resolve(const config::Schema& schema, std::string_view path) {
         return resolve_positional(schema, path);
     // The outermost value is a document, never an array: a number there is a name.
     if (schema.root().child(path.substr(0, path.find('.'))) == nullptr) return {};
-    const config::Schema::PathMatch match = schema.match(path);
+    const config::PathMatch match = schema.match(path);
     if (match.below_protected) return {Resolution::Kind::below, match.node};
     if (match.node == nullptr) return {};
 

@@ -63,6 +63,12 @@ struct ProtectedNamespace {
     enum class Nulls : std::uint8_t { refuse, store, omit } nulls = Nulls::refuse;
 };
 
+// Those of the configuration live as long as it does and are not owned; others are.
+using NamespaceRef = std::shared_ptr<const ProtectedNamespace>;
+inline NamespaceRef reference_to(const ProtectedNamespace& listed) {
+    return {NamespaceRef(), &listed};
+}
+
 struct ReadRule {
     enum class Kind : std::uint8_t { reveal, ciphertext, null, omit, mask } kind = Kind::ciphertext;
     std::uint32_t keep_last = 0;  // for mask

@@ -82,8 +82,13 @@ class SchemaNode {
     // Named children and those of patterns alike.
     template <class Visit>
     void for_each_child(Visit visit) const {
-        for (const auto& [name, node] : children_) visit(*node);
-        for (const Pattern& pattern : patterns_) visit(*pattern.node);
+        for (const auto& [name, node] : children_) visit(std::as_const(*node));
+        for (const Pattern& pattern : patterns_) visit(std::as_const(*pattern.node));
+    }
+    template <class Visit>
+    void for_each_child(Visit visit) {
+        for (auto& [name, node] : children_) visit(*node);
+        for (Pattern& pattern : patterns_) visit(*pattern.node);
     }
 
     SchemaNode& add_child(std::string name);  // for builders; the name is new

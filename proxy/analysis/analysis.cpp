@@ -138,9 +138,8 @@ bool route(Request& request) {
                                                                " is refused: " + std::string(command->why));
     plan.requires_reveal_everything = command->standing == Standing::reveals;
     if (!read_database(request) || !admit_sequences(request) || !find_namespace(request)) return false;
-    if (plan.protected_namespace == nullptr && command->look != nullptr && !command->look(request))
-        return false;
-    if (plan.protected_namespace != nullptr && command->on_protected == OnProtected::refuse)
+    if (!plan.touches_protected() && command->look != nullptr && !command->look(request)) return false;
+    if (plan.touches_protected() && command->on_protected == OnProtected::refuse)
         return refuse_on_protected(request);
     return true;
 }
@@ -192,8 +191,7 @@ struct RequestAnalysis::State {
         const bson::Bytes bytes = first_document(current.documents.subspan(offset));
         offset += bytes.size();
         bytes_left -= std::min(bytes_left, bytes.size());
-        return request.plan.protected_namespace != nullptr ? analyse_item(request, bytes)
-                                                           : look_at_item(request, bytes);
+        return request.plan.touches_protected() ? analyse_item(request, bytes) : look_at_item(request, bytes);
     }
 };
 
@@ -208,7 +206,7 @@ RequestAnalysis::Step RequestAnalysis::start() {
     if (!route(request)) return Step::refused;
     if (!needed_.empty()) return Step::need_namespaces;
 
-    const bool is_protected = plan_.protected_namespace != nullptr;
+    const bool is_protected = plan_.touches_protected();
     if (is_protected && !analyse_body(request)) return Step::refused;
     const bool looks_at_items =
         request.command != nullptr && (is_protected ? request.command->on_protected == OnProtected::analyse

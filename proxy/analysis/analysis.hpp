@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "proxy/analysis/field_space.hpp"
 #include "proxy/wire/message.hpp"
 
 // A command and its schemas in, a plan or a refusal out. Pure: no keys, no clock, no waiting, no role. What a
@@ -35,8 +36,12 @@ struct NamespaceFacts {
     bool is_view = false;
     // For a view: every namespace its definition reads, viewOn first, then those its pipeline names.
     std::vector<NamespaceName> reads = {};
-    // The collection's own $jsonSchema validator contains `encrypt`, which this version does not apply.
+    // The collection's own $jsonSchema validator contains `encrypt`.
     bool validator_encrypts = false;
+    // What that validator protects; null if it does not, or if `schema_problem` says why it cannot be
+    // applied.
+    config::NamespaceRef server_schema = {};
+    std::string schema_problem = {};
 };
 
 // What is known of namespaces so far. A namespace without an answer must be resolved before a plan can be
@@ -77,12 +82,22 @@ std::string_view code_name(std::int32_t code);
 // One value of the message that must not leave as it is.
 struct Edit {
     std::uint32_t offset = 0;  // of the element (its type byte) from the start of the message
-    std::uint16_t field = 0;   // index into the schema's fields
+    std::uint16_t field = 0;   // as the plan's FieldSpace numbers them
     enum class Kind : std::uint8_t {
         encrypt,            // replace the value by its ciphertext under the field's algorithm and key
         verify_ciphertext,  // the client sent ciphertext: leave it if it authenticates and fits the field,
                             // else refuse
+        remove,             // leave the element out (a null under `nulls: omit`)
     } kind = Kind::encrypt;
+    // Not 0: the number is turned into one of this BSON type first, which can hold it exactly.
+    std::uint8_t type = 0;
+};
+
+// The key of an edit whose field names it by a JSON pointer: an alternative name, which the document itself
+// gives.
+struct EditKey {
+    std::uint32_t offset = 0;   // of the edit
+    std::string_view alt_name;  // in the message
 };
 
 // How a command uses a protected field; what a role must be allowed.
@@ -90,37 +105,48 @@ struct FieldUse {
     bool matched = false;  // a query decides by it, $exists included
     bool written = false;  // a value is stored
     bool erased = false;   // a stored value may disappear: $unset, replacement, a parent overwritten
-    bool named = false;    // its values come back by name: distinct
+    bool named = false;    // its values come back by name: distinct, $group
 };
 
-// Where documents of a protected namespace stand in the reply.
+// Where documents of protected namespaces stand in the reply.
 struct ReplyShape {
     enum class Kind : std::uint8_t {
         pass,          // nothing protected behind it: streamed
         write_result,  // insert, update, delete: errors are rebuilt; upserted[]._id
+        bulk_result,   // bulkWrite: cursor.firstBatch / cursor.nextBatch, one result an operation
         cursor,        // cursor.firstBatch / cursor.nextBatch
         value,         // findAndModify: value
         values,        // distinct: each element of `values` is what `tree` describes
         scalar,        // count and other replies of a protected namespace that carry no documents: errors are
                        // rebuilt
     } kind = Kind::pass;
-    const config::ProtectedNamespace* protected_namespace = nullptr;  // null exactly for pass
-    // The tree of one document (or of one value of `values`; null there: plain values). Points into the
-    // schema or owns a tree that a stage reshaped.
+    std::shared_ptr<const FieldSpace> fields;  // null exactly for pass
+    // The tree of one document (or of one value of `values`; null there: plain values). Points into a schema
+    // or owns what stages made of it. Its fields are numbered as in `fields`.
     std::shared_ptr<const config::SchemaNode> tree;
 };
 
 enum class Access : std::uint8_t { none, read, write };
+
+// What a command does to the documents of one part of the FieldSpace.
+struct PartUse {
+    bool replaces_whole_documents = false;  // replacement update: what it does not name is gone
+    bool deletes = false;
+};
 
 // What to do with a command that is not refused.
 struct Plan {
     std::string_view command;     // as in the table, lives forever: for logs and metrics
     std::string_view database;    // views into the message
     std::string_view collection;  // empty for commands without one
-    const config::ProtectedNamespace* protected_namespace = nullptr;
-    std::vector<Edit> edits;                // sorted by offset
-    std::vector<FieldUse> uses;             // by field index; empty without a protected namespace
-    bool replaces_whole_documents = false;  // replacement update: what it does not name is gone
+    // Every protected namespace the command has to do with; null: none. The command's own comes first if it
+    // is protected.
+    std::shared_ptr<FieldSpace> fields;
+    bool own_is_protected = false;
+    std::vector<Edit> edits;         // sorted by offset
+    std::vector<EditKey> edit_keys;  // sorted by offset
+    std::vector<FieldUse> uses;      // by number of the field
+    std::vector<PartUse> part_uses;  // by part
     Access access = Access::none;
     bool deletes = false;                     // removes documents
     bool requires_reveal_everything = false;  // closed to restricted roles: `local`, explain, ...
@@ -132,8 +158,10 @@ struct Plan {
     bool is_get_more = false;
     std::int64_t cursor_id = 0;  // getMore
     ReplyShape shape;
-    // Every other namespace the command names; all are known to be unprotected.
+    // Every other namespace the command names.
     std::vector<NamespaceName> others;
+
+    bool touches_protected() const { return fields != nullptr; }
 };
 
 struct Context {

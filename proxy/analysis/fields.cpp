@@ -57,10 +57,10 @@ bool check_hint(Request& request, const bson::Element& element) {
         return true;
     }
     if (!element.is_document()) return refuse_type(request, element, "a name or an index's key");
-    // Of the namespace: the schema in force may be that of what a pipeline ends with.
-    const config::Schema& schema = *request.plan.protected_namespace->schema;
+    // Of the namespace: the tree in force may be that of what a pipeline ends with.
+    const auto tree = request.own_tree();
     for (const bson::Element& key : element.document()) {
-        const Resolution at = resolve(schema, key.key());
+        const Resolution at = resolve(*tree, key.key());
         if (!at.is_plain()) request.mark_used(*at.node, false);
         const auto direction = key.whole_number();
         if (direction == 1 || direction == -1) continue;
@@ -122,15 +122,13 @@ bool walk_item(Request& request, bson::DocumentView statement) {
 bool finish_statement(Request& request) {
     Statement& statement = request.statement;
     if (statement.collation && !statement.matched.empty())
-        return request.refuse(
-            code::operation_not_on_encrypted,
-            "A collation cannot be honoured on encrypted field " +
-                quote(request.plan.protected_namespace->schema->fields()[statement.matched[0]].path) +
-                ": use the simple one");
+        return request.refuse(code::operation_not_on_encrypted,
+                              "A collation cannot be honoured on encrypted field " +
+                                  quote(request.field(statement.matched[0]).path) + ": use the simple one");
     if (statement.upsert) {
         // What a filter compares by equality is stored in the document that an upsert makes.
         for (const std::uint16_t index : statement.matched) request.use(index).written = true;
-        const config::SchemaNode* id = request.schema->root().child("_id");
+        const config::SchemaNode* id = request.tree->child("_id");
         if (id != nullptr && id->is_protected())
             return request.refuse(
                 code::operation_not_on_encrypted,

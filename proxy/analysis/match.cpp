@@ -150,10 +150,13 @@ bool walk_operators(Request& request, const Subject& subject, bson::DocumentView
 }
 
 bool walk_predicate(Request& request, const bson::Element& element) {
-    const Subject subject{resolve(*request.schema, element.key()), element.key()};
+    const Subject subject{resolve(*request.tree, element.key()), element.key()};
     switch (subject.at.kind) {
         case Resolution::Kind::plain:
             return walk_plain_condition(request, element);
+        case Resolution::Kind::unknown:
+            return request.refuse(code::operation_not_on_encrypted,
+                                  why_unusable(subject.at, "query", subject.path));
         case Resolution::Kind::below:
             return request.refuse(code::operation_not_on_encrypted,
                                   "Cannot query below or through an encrypted field: " + quote(subject.path) +

@@ -150,9 +150,9 @@ bool admit_namespace(Request& request, std::string_view database, std::string_vi
     const config::ProtectedNamespace* found =
         plan.touches_key_vault ? nullptr : config.find(database, collection);
     if (found != nullptr) {
-        plan.protected_namespace = found;
-        request.schema = found->schema.get();
-        plan.uses.resize(request.schema->fields().size());
+        plan.own_is_protected = true;
+        if (!request.protect(config::reference_to(*found), database, collection)) return false;
+        request.enter_part(0);
         if (request.command->structure_only) return true;
         const NamespaceFacts* facts = request.context.catalog.find(database, collection);
         if (facts == nullptr) return need(request, database, collection);

@@ -10,12 +10,12 @@
 namespace fieldgate::analysis {
 namespace {
 
-const config::Schema nothing_protected;
+const config::SchemaNode nothing_protected;
 
 bool walk_match(Request& request, const bson::Element& stage) {
     if (!stage.is_document()) return request.refuse(code::failed_to_parse, "$match needs an object");
     // Its documents have no encrypted fields any more, but a filter may still name one, with a value.
-    if (request.schema == &nothing_protected)
+    if (request.tree == &nothing_protected)
         return request.refuse(
             code::operation_not_on_encrypted,
             "Aggregation stage $match is not allowed or supported with automatic encryption after a "
@@ -27,10 +27,10 @@ bool walk_match(Request& request, const bson::Element& stage) {
 // stands beside a protected one would be sent as it is.
 template <class Walk>
 bool walk_as_stored(Request& request, Walk walk) {
-    const config::Schema* in_force =
-        std::exchange(request.schema, request.plan.protected_namespace->schema.get());
+    const auto own = request.own_tree();
+    const config::SchemaNode* in_force = std::exchange(request.tree, own.get());
     const bool admitted = walk();
-    request.schema = in_force;
+    request.tree = in_force;
     return admitted;
 }
 
@@ -54,7 +54,7 @@ bool walk_number(Request& request, const bson::Element& stage) {
 // From here on there is one document, with one field that holds a number.
 bool walk_count(Request& request, const bson::Element& stage) {
     if (!stage.is_string()) return request.refuse(code::failed_to_parse, "$count needs the name of a field");
-    request.schema = &nothing_protected;
+    request.tree = &nothing_protected;
     return true;
 }
 
@@ -84,7 +84,7 @@ bool walk_group(Request& request, const bson::Element& stage) {
             if (!sum && !count) return refuse();
         }
     }
-    request.schema = &nothing_protected;
+    request.tree = &nothing_protected;
     return true;
 }
 
@@ -249,12 +249,11 @@ bool walk_pipeline(Request& request, bson::DocumentView pipeline) {
         }
         if (!row->walk(request, stage)) return false;
     }
-    if (request.schema == &nothing_protected) {
-        static const auto nothing = std::make_shared<const config::SchemaNode>();
-        request.set_shape(ReplyShape::Kind::cursor, nullptr);
-        request.plan.shape.tree = nothing;
+    if (request.tree == &nothing_protected) {
+        request.set_shape(ReplyShape::Kind::cursor,
+                          {std::shared_ptr<const config::SchemaNode>(), &nothing_protected});
     } else {
-        request.set_shape(ReplyShape::Kind::cursor, &request.schema->root());
+        request.set_shape(ReplyShape::Kind::cursor, request.own_tree());
     }
     return true;
 }

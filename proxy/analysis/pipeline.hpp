@@ -43,4 +43,7 @@ void collect_namespaces(const bson::Element& value, std::string_view database, N
 // The pipeline of an aggregate command on a protected namespace. Sets the reply shape.
 [[nodiscard]] bool walk_pipeline(Request& request, bson::DocumentView pipeline);
 
+// The pipeline of an update: passes if it provably leaves every protected field of the documents as it was.
+[[nodiscard]] bool walk_update_pipeline(Request& request, const bson::Element& pipeline);
+
 }  // namespace fieldgate::analysis

@@ -48,7 +48,7 @@ bool walk_projection_operator(Request& request, const bson::Element& op, std::st
     const std::string_view name = op.key();
     if (of == ProjectionOf::stage) return refuse_computed(request, path);
     if (name != "$slice" && name != "$elemMatch" && name != "$meta") return refuse_computed(request, path);
-    if (!resolve(*request.schema, path).is_plain())
+    if (!resolve(*request.tree, path).is_plain())
         return request.refuse(
             code::operation_not_on_encrypted,
             std::string(name) + " in a projection cannot be answered on encrypted field " + quote(path));
@@ -105,7 +105,7 @@ bool walk_projected(Request& request, const bson::Element& element, const std::s
     if (element.is_document()) {
         const bson::DocumentView inner = element.document();
         if (inner.empty()) return refuse_computed(request, path);
-        if (path.find('$') == std::string::npos && resolve(*request.schema, path).is_plain())
+        if (path.find('$') == std::string::npos && resolve(*request.tree, path).is_plain())
             return walk_below_plain(request, inner, path, path.size(), of);
         for (const bson::Element& part : inner) {
             if (part.key().starts_with('$')) {
@@ -118,17 +118,16 @@ bool walk_projected(Request& request, const bson::Element& element, const std::s
     }
     if (!is_inclusion_or_exclusion(element)) return refuse_computed(request, path);
     if (path.starts_with('$') || path.find(".$") != std::string::npos) {
-        if (of == ProjectionOf::stage || !resolve(*request.schema, without_positions(path)).is_plain())
+        if (of == ProjectionOf::stage || !resolve(*request.tree, without_positions(path)).is_plain())
             return request.refuse(
                 code::operation_not_on_encrypted,
                 "A positional projection cannot be answered on encrypted field " + quote(path));
         return true;
     }
-    const Resolution at = resolve(*request.schema, path);
+    const Resolution at = resolve(*request.tree, path);
     if (!at.is_plain() && !is_truth_value(element)) return refuse_computed(request, path);
-    if (at.kind == Resolution::Kind::below)
-        return request.refuse(code::operation_not_on_encrypted,
-                              "Cannot project below or through an encrypted field: " + quote(path));
+    if (at.kind == Resolution::Kind::below || at.kind == Resolution::Kind::unknown)
+        return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "project", path));
     return true;
 }
 
@@ -142,7 +141,7 @@ bool walk_projection(Request& request, bson::DocumentView projection, Projection
 
 bool walk_sort(Request& request, bson::DocumentView sort) {
     for (const bson::Element& element : sort)
-        if (!resolve(*request.schema, element.key()).is_plain())
+        if (!resolve(*request.tree, element.key()).is_plain())
             return request.refuse(
                 code::operation_not_on_encrypted,
                 "Cannot sort by encrypted field " + quote(element.key()) + ": ciphertext has another order");
@@ -151,7 +150,7 @@ bool walk_sort(Request& request, bson::DocumentView sort) {
 
 bool walk_bounds(Request& request, bson::DocumentView bounds, std::string_view option) {
     for (const bson::Element& element : bounds)
-        if (!resolve(*request.schema, element.key()).is_plain())
+        if (!resolve(*request.tree, element.key()).is_plain())
             return request.refuse(
                 code::operation_not_on_encrypted,
                 "'" + std::string(option) + "' cannot bound encrypted field " + quote(element.key()));

@@ -23,9 +23,10 @@ bool check_pipeline(Request& request, const bson::Element& element) {
 
 bool has_random_field(const Request& request, const config::SchemaNode& node) {
     if (node.is_protected()) return request.field(node.field).algorithm == config::Algorithm::random;
-    for (const auto& [name, child] : node.children())
-        if (has_random_field(request, *child)) return true;
-    return false;
+    bool has = false;
+    node.for_each_child(
+        [&](const config::SchemaNode& child) { has = has || has_random_field(request, child); });
+    return has;
 }
 
 void mark_named(Request& request, const config::SchemaNode& node) {
@@ -34,25 +35,24 @@ void mark_named(Request& request, const config::SchemaNode& node) {
         // Equal values must be told apart as the server tells them apart: no collation.
         request.statement.matched.push_back(node.field);
     }
-    for (const auto& [name, child] : node.children()) mark_named(request, *child);
+    node.for_each_child([&](const config::SchemaNode& child) { mark_named(request, child); });
 }
 
 bool check_distinct_key(Request& request, const bson::Element& element) {
     if (!element.is_string()) return request.refuse(code::type_mismatch, "BSON field 'key' must be a string");
     const std::string_view path = element.string();
-    const Resolution at = resolve(*request.schema, path);
+    const Resolution at = resolve(*request.tree, path);
     request.set_shape(ReplyShape::Kind::values, nullptr);
     if (at.is_plain()) return true;
-    if (at.kind == Resolution::Kind::below)
-        return request.refuse(code::operation_not_on_encrypted,
-                              "distinct cannot look below or through encrypted field " + quote(path));
+    if (at.kind == Resolution::Kind::below || at.kind == Resolution::Kind::unknown)
+        return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "list values", path));
     if (has_random_field(request, *at.node))
         return request.refuse(
             code::operation_not_on_encrypted,
             "distinct is not allowed on fields encrypted with the randomized encryption algorithm: " +
                 quote(path));
     mark_named(request, *at.node);
-    request.set_shape(ReplyShape::Kind::values, at.node);
+    request.set_shape(ReplyShape::Kind::values, request.own_tree(at.node));
     return true;
 }
 
@@ -119,7 +119,7 @@ const std::span<const FieldRow> aggregate_fields = aggregate_rows;
 const std::span<const FieldRow> get_more_fields = get_more_rows;
 
 bool finish_find(Request& request) {
-    request.set_shape(ReplyShape::Kind::cursor, &request.schema->root());
+    request.set_shape(ReplyShape::Kind::cursor, request.own_tree());
     return finish_statement(request);
 }
 
@@ -152,7 +152,7 @@ bool look_at_get_more(Request& request) {
 }
 
 bool finish_get_more(Request& request) {
-    request.set_shape(ReplyShape::Kind::cursor, &request.schema->root());
+    request.set_shape(ReplyShape::Kind::cursor, request.own_tree());
     return look_at_get_more(request);
 }
 
@@ -203,7 +203,7 @@ bool look_at_explain(Request& request) {
                               "explain needs the name of a collection: collections by UUID and "
                               "whole databases are refused");
     if (!admit_namespace(request, request.plan.database, name.string())) return false;
-    if (request.plan.protected_namespace != nullptr) return true;  // the row refuses
+    if (request.plan.touches_protected()) return true;  // the row refuses
     request.document = inner;
     return command->look == nullptr || command->look(request);
 }

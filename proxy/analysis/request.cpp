@@ -66,7 +66,7 @@ bool is_utf8(std::string_view text) {
 
 // Where array positions may be written as `$`, the path without them is meant; elsewhere it is a name that
 // only a mistaken client uses, whose value must not leave in clear either.
-Resolution resolve_positional(const config::Schema& schema, std::string_view path) {
+Resolution resolve_positional(const config::SchemaNode& root, std::string_view path) {
     std::string without;
     for (std::size_t start = 0; start <= path.size();) {
         const std::size_t dot = std::min(path.find('.', start), path.size());
@@ -76,28 +76,38 @@ Resolution resolve_positional(const config::Schema& schema, std::string_view pat
         if (!without.empty()) without += '.';
         without += component;
     }
-    const Resolution at = resolve(schema, without);
+    const Resolution at = resolve(root, without);
     return at.is_plain() ? at : Resolution{Resolution::Kind::below, at.node};
 }
 
-Resolution resolve(const config::Schema& schema, std::string_view path) {
+Resolution resolve(const config::SchemaNode& root, std::string_view path) {
+    using Kind = Resolution::Kind;
+    if (root.unknown) return {Kind::unknown, &root};
     if (path.starts_with('$') || path.find(".$") != std::string_view::npos)
-        return resolve_positional(schema, path);
+        return resolve_positional(root, path);
     // The outermost value is a document, never an array: a number there is a name.
-    if (schema.root().child(path.substr(0, path.find('.'))) == nullptr) return {};
-    const config::PathMatch match = schema.match(path);
-    if (match.below_protected) return {Resolution::Kind::below, match.node};
+    if (root.child(path.substr(0, path.find('.'))) == nullptr) return {};
+    const config::PathMatch match = config::match_path(root, path);
+    if (match.below_protected) return {Kind::below, match.node};
     if (match.node == nullptr) return {};
 
-    const config::SchemaNode* node = &schema.root();
+    const config::SchemaNode* node = &root;
     for (std::size_t start = 0; node != nullptr;) {
         const std::size_t dot = path.find('.', start);
         node = node->child(path.substr(start, dot == std::string_view::npos ? dot : dot - start));
+        if (node != nullptr && (node->unknown || node->array)) return {Kind::unknown, node};
         if (dot == std::string_view::npos) break;
         start = dot + 1;
     }
-    if (node != match.node) return {Resolution::Kind::below, match.node};
-    return {node->is_protected() ? Resolution::Kind::field : Resolution::Kind::parent, node};
+    if (node != match.node) return {Kind::below, match.node};
+    return {node->is_protected() ? Kind::field : Kind::parent, node};
+}
+
+std::string why_unusable(const Resolution& at, std::string_view verb, std::string_view path) {
+    if (at.kind == Resolution::Kind::unknown)
+        return "Cannot get metadata for path whose encryption properties are not known until runtime: " +
+               quote(path);
+    return "Cannot " + std::string(verb) + " below or through an encrypted field: " + quote(path);
 }
 
 std::string quote(std::string_view name) {
@@ -162,17 +172,34 @@ void Request::mark_used(const config::SchemaNode& node, bool written) {
         use(node.field).matched = true;
         use(node.field).written = use(node.field).written || written;
     }
-    for (const auto& [name, child] : node.children()) mark_used(*child, written);
+    node.for_each_child([&](const config::SchemaNode& child) { mark_used(child, written); });
 }
 
 void Request::mark_erased(const config::SchemaNode& node) {
     if (node.is_protected()) use(node.field).erased = true;
-    for (const auto& [name, child] : node.children()) mark_erased(*child);
+    node.for_each_child([&](const config::SchemaNode& child) { mark_erased(child); });
 }
 
-void Request::add_edit(const bson::Element& element, std::uint16_t field_index, Edit::Kind kind) {
+void Request::add_edit(const bson::Element& element, std::uint16_t field_index, Edit::Kind kind,
+                       std::uint8_t type) {
     plan.edits.push_back(
-        {static_cast<std::uint32_t>(element.raw().data() - message_start_), field_index, kind});
+        {static_cast<std::uint32_t>(element.raw().data() - message_start_), field_index, kind, type});
+}
+
+bool Request::protect(const config::NamespaceRef& protected_namespace, std::string_view database,
+                      std::string_view collection) {
+    if (!plan.fields) plan.fields = std::make_shared<FieldSpace>();
+    if (!plan.fields->add(protected_namespace, database, collection))
+        return refuse(code::command_not_supported,
+                      "The command has to do with more encrypted fields than fieldgate counts");
+    plan.uses.resize(plan.fields->size());
+    plan.part_uses.resize(plan.fields->parts().size());
+    return true;
+}
+
+void Request::enter_part(std::size_t index) {
+    part = index;
+    tree = plan.fields->parts()[index].tree.get();
 }
 
 bool Request::admit_foreign_ciphertext(bson::DocumentView walked, std::size_t edits_before) {
@@ -205,7 +232,11 @@ bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::
         if (std::binary_search(verified.begin(), verified.end(), offset)) continue;
         // Kind 0 is a marking that no server may ever get, 3 and above belong to Queryable Encryption.
         const bool stored_kind = !binary.data.empty() && (binary.data[0] == 1 || binary.data[0] == 2);
-        if (!plan.protected_namespace->explicit_encryption_allow || !stored_kind)
+        const auto& parts = plan.fields->parts();
+        const bool allowed = std::all_of(parts.begin(), parts.end(), [](const FieldSpace::Part& each) {
+            return each.protected_namespace->explicit_encryption_allow;
+        });
+        if (!allowed || !stored_kind)
             return refuse(
                 code::bad_value,
                 "Ciphertext (binData subtype 6) at " + quote(element.key()) +
@@ -216,11 +247,17 @@ bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::
     return true;
 }
 
-void Request::set_shape(ReplyShape::Kind kind, const config::SchemaNode* node) {
+void Request::set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::SchemaNode> reply_tree) {
     plan.shape.kind = kind;
-    plan.shape.protected_namespace = plan.protected_namespace;
-    if (node != nullptr)
-        plan.shape.tree = std::shared_ptr<const config::SchemaNode>(plan.protected_namespace->schema, node);
+    plan.shape.fields = plan.fields;
+    plan.shape.tree = std::move(reply_tree);
+}
+
+std::shared_ptr<const config::SchemaNode> Request::own_tree(const config::SchemaNode* node) const {
+    static const auto nothing = std::make_shared<const config::SchemaNode>();
+    if (!plan.own_is_protected) return nothing;
+    const auto& root = plan.fields->parts()[0].tree;
+    return node == nullptr ? root : std::shared_ptr<const config::SchemaNode>(root, node);
 }
 
 bson::Bytes first_document(bson::Bytes documents) {

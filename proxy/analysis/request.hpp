@@ -31,14 +31,18 @@ struct Statement {
     }
 };
 
-// What a dotted path is to a schema. `below`: it goes through a protected field, or reaches one only by
-// reading a number as an array position; nothing can be done there on ciphertext.
+// What a dotted path is to a tree. `below`: it goes through a protected field, or reaches one only by reading
+// a number as an array position; `unknown`: whether it is encrypted is not known until runtime, or it goes
+// through an array that a stage made. Nothing can be done at either on ciphertext.
 struct Resolution {
-    enum class Kind : std::uint8_t { plain, parent, field, below } kind = Kind::plain;
+    enum class Kind : std::uint8_t { plain, parent, field, below, unknown } kind = Kind::plain;
     const config::SchemaNode* node = nullptr;
     bool is_plain() const { return kind == Kind::plain; }
 };
-Resolution resolve(const config::Schema& schema, std::string_view path);
+Resolution resolve(const config::SchemaNode& root, std::string_view path);
+// Why a path that is neither plain, nor a field, nor a parent cannot be used: "Cannot query below ..." with
+// its verb.
+std::string why_unusable(const Resolution& at, std::string_view verb, std::string_view path);
 
 // A client's name inside an error text: quoted, shortened, and valid UTF-8 whatever the client sent.
 std::string quote(std::string_view name);
@@ -56,8 +60,9 @@ class Request {
     std::vector<NamespaceName>& needed;
     const Command* command = nullptr;
     bson::DocumentView document;  // of the command: the message's body, or what stands inside an explain
-    // The schema in force where the walker stands; of nothing after a stage that made other documents.
-    const config::Schema* schema = nullptr;
+    // What documents look like where the walker stands: a namespace's own tree, or what stages made of it.
+    const config::SchemaNode* tree = nullptr;
+    std::size_t part = 0;  // of the plan's FieldSpace: whose documents are stored, replaced and deleted
     Statement statement;
 
     [[nodiscard]] bool refuse(std::int32_t code, std::string errmsg);
@@ -65,22 +70,33 @@ class Request {
     [[nodiscard]] bool check(bson::Bytes bytes, bson::DocumentView& out, bson::Facts* facts = nullptr);
     [[nodiscard]] bool check_top_level(bson::Bytes bytes, bson::DocumentView& out);
 
-    const config::EncryptedField& field(std::uint16_t index) const { return schema->fields()[index]; }
+    const config::EncryptedField& field(std::uint16_t index) const { return plan.fields->field(index); }
+    const config::ProtectedNamespace& namespace_of(std::uint16_t index) const {
+        return *plan.fields->part_of(index).protected_namespace;
+    }
+    // Makes a protected namespace part of the plan. False: refused.
+    [[nodiscard]] bool protect(const config::NamespaceRef& protected_namespace, std::string_view database,
+                               std::string_view collection);
+    // From here on the documents of that part are meant.
+    void enter_part(std::size_t index);
     FieldUse& use(std::uint16_t index) { return plan.uses[index]; }
     void mark_matched(std::uint16_t index);
     // Every protected field at or below the node is decided by (`written`: and bound to be unique).
     void mark_used(const config::SchemaNode& node, bool written);
     // Every protected field at or below the node may disappear.
     void mark_erased(const config::SchemaNode& node);
-    void add_edit(const bson::Element& element, std::uint16_t field_index, Edit::Kind kind);
+    void add_edit(const bson::Element& element, std::uint16_t field_index, Edit::Kind kind,
+                  std::uint8_t type = 0);
 
     // After a document of a protected namespace was walked: ciphertext anywhere but where the walk left a
     // verify_ciphertext edit is refused, or noted where the namespace allows it. `edits_before` is the number
     // of edits before that walk.
     [[nodiscard]] bool admit_foreign_ciphertext(bson::DocumentView walked, std::size_t edits_before);
 
-    // The reply's shape for the protected namespace of the plan.
-    void set_shape(ReplyShape::Kind kind, const config::SchemaNode* node);
+    // `tree` null: no documents, or plain values.
+    void set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::SchemaNode> tree);
+    // The tree of the command's own documents, or a node of it.
+    std::shared_ptr<const config::SchemaNode> own_tree(const config::SchemaNode* node = nullptr) const;
 
  private:
     bool scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified);

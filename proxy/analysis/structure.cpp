@@ -28,10 +28,10 @@ bool read_index_key(Request& request, bson::DocumentView key, IndexKey& index) {
         const bool wildcard = path == "$**" || path.ends_with(".$**");
         if (wildcard) path.remove_suffix(path == "$**" ? 3 : 4);
         const bool whole_document = path.empty();
-        const Resolution at = resolve(*request.schema, path);
+        const Resolution at = resolve(*request.tree, path);
         if (!whole_document && at.is_plain()) continue;
         if (wildcard || whole_document) return refuse_index(request, "a wildcard or text index", part.key());
-        if (at.kind == Resolution::Kind::below)
+        if (at.kind == Resolution::Kind::below || at.kind == Resolution::Kind::unknown)
             return refuse_index(request, "an index below or through", path);
         const auto direction = part.whole_number();
         if (direction != 1 && direction != -1)
@@ -60,7 +60,7 @@ bool check_option_paths(Request& request, const bson::Element& element) {
     if (!element.is_document())
         return request.refuse(code::type_mismatch, "An index option must be an object");
     for (const bson::Element& path : element.document())
-        if (path.key().starts_with('$') || !resolve(*request.schema, path.key()).is_plain())
+        if (path.key().starts_with('$') || !resolve(*request.tree, path.key()).is_plain())
             return refuse_index(request, "an index option", path.key());
     return true;
 }
@@ -274,11 +274,11 @@ bool look_at_rename(Request& request) {
             request.plan.deletes = true;
 
     if (!admit_namespace(request, source->database, source->collection)) return false;
-    const config::ProtectedNamespace* source_schema = request.plan.protected_namespace;
-    if (source_schema == nullptr) return admit_other(request, target->database, target->collection);
+    if (!request.plan.own_is_protected) return admit_other(request, target->database, target->collection);
     // Under another schema, or under the key that another database's name chooses, the documents would be
     // read wrongly.
-    if (request.context.config.find(target->database, target->collection) != source_schema ||
+    if (request.context.config.find(target->database, target->collection) !=
+            request.plan.fields->parts()[0].protected_namespace.get() ||
         source->database != target->database)
         return request.refuse(
             code::command_not_supported,

@@ -47,7 +47,7 @@ bool admit_positional(Request& request, std::string_view path) {
         if (!without.empty()) without += '.';
         without += component;
     }
-    if (resolve(*request.schema, without).is_plain()) return true;
+    if (resolve(*request.tree, without).is_plain()) return true;
     return refuse_path(request,
                        by_filter ? "Array update operations not allowed on encrypted values"
                                  : "Cannot encrypt fields below '$' positional update operator",
@@ -59,7 +59,7 @@ bool is_positional(std::string_view path) {
 }
 
 bool set_path(Request& request, const UpdateOperator& op, const bson::Element& element) {
-    const Resolution at = resolve(*request.schema, element.key());
+    const Resolution at = resolve(*request.tree, element.key());
     const Stored stored = op.rule == UpdateRule::set ? Stored::overwrite : Stored::insert;
     switch (at.kind) {
         case Resolution::Kind::plain:
@@ -69,6 +69,7 @@ bool set_path(Request& request, const UpdateOperator& op, const bson::Element& e
         case Resolution::Kind::parent:
             return store_parent(request, element, *at.node, element.key(), stored);
         case Resolution::Kind::below:
+        case Resolution::Kind::unknown:
             break;
     }
     return refuse_path(request, op.phrase, element.key());
@@ -80,7 +81,7 @@ bool rename_path(Request& request, const UpdateOperator& op, const bson::Element
     const std::string_view target = element.string();
     if (is_positional(target) || target.find('\0') != std::string_view::npos)
         return request.refuse(code::bad_value, "The 'to' field for $rename must be a plain path");
-    if (resolve(*request.schema, element.key()).is_plain() && resolve(*request.schema, target).is_plain())
+    if (resolve(*request.tree, element.key()).is_plain() && resolve(*request.tree, target).is_plain())
         return true;
     return refuse_path(request, op.phrase, element.key());
 }
@@ -100,8 +101,9 @@ bool walk_operator_path(Request& request, const UpdateOperator& op, const bson::
         case UpdateRule::rename:
             return rename_path(request, op, element);
         case UpdateRule::unset: {
-            const Resolution at = resolve(*request.schema, path);
-            if (at.kind == Resolution::Kind::below) return refuse_path(request, op.phrase, path);
+            const Resolution at = resolve(*request.tree, path);
+            if (at.kind == Resolution::Kind::below || at.kind == Resolution::Kind::unknown)
+                return refuse_path(request, op.phrase, path);
             if (at.is_plain()) return true;
             // The server ignores the value, so one that the field could hold would be shown to it for
             // nothing.
@@ -118,7 +120,7 @@ bool walk_operator_path(Request& request, const UpdateOperator& op, const bson::
         case UpdateRule::plain_only:
             break;
     }
-    if (!resolve(*request.schema, path).is_plain()) return refuse_path(request, op.phrase, path);
+    if (!resolve(*request.tree, path).is_plain()) return refuse_path(request, op.phrase, path);
     // $pull takes conditions.
     return walk_plain_condition(request, element);
 }
@@ -166,8 +168,8 @@ bool walk_update(Request& request, const bson::Element& update) {
             return request.refuse(
                 code::failed_to_parse,
                 "A replacement document cannot contain the operator " + quote(element.key()));
-    request.plan.replaces_whole_documents = true;
-    return store_document(request, document, request.schema->root(), "", Stored::insert);
+    request.plan.part_uses[request.part].replaces_whole_documents = true;
+    return store_document(request, document, *request.tree, "", Stored::insert);
 }
 
 bool walk_array_filters(Request& request, const bson::Element& array_filters) {

@@ -39,10 +39,6 @@ std::string joined(std::string_view path, std::string_view key) {
     return path.empty() ? std::string(key) : std::string(path) + "." + std::string(key);
 }
 
-bool is_array_position(std::string_view key) {
-    return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 bool encrypt(Request& request, const bson::Element& element, std::uint16_t field_index) {
     if (is_encrypted_binary(element)) return admit_ciphertext(request, element, field_index);
     const config::EncryptedField& field = request.field(field_index);
@@ -81,8 +77,8 @@ bool store_document(Request& request, bson::DocumentView document, const config:
         if (child == nullptr) {
             // `$each` or `0` beside encrypted fields: servers store them as names, and what is below reads
             // like a path to those fields through an array.
-            const bool root = &node == &request.schema->root();
-            if (key.starts_with('$') || (!root && is_array_position(key)))
+            const bool root = &node == request.tree;
+            if (key.starts_with('$') || (!root && config::is_array_position(key)))
                 return request.refuse(code::bad_value,
                                       "The field name " + quote(joined(path, key)) +
                                           " cannot stand in an object with encrypted fields");
@@ -101,15 +97,21 @@ bool store_document(Request& request, bson::DocumentView document, const config:
                                   "The field " + quote(joined(path, key)) +
                                       " stands twice in one document and is, or contains, an "
                                       "encrypted field");
+        if (child->unknown)
+            return request.refuse(code::bad_value, why_unusable({Resolution::Kind::unknown, child}, "store",
+                                                                joined(path, key)));
         if (child->is_protected()) {
             if (!store_value(request, element, child->field)) return false;
         } else if (!store_parent(request, element, *child, joined(path, key), stored)) {
             return false;
         }
     }
-    if (stored == Stored::overwrite)
+    if (stored == Stored::overwrite) {
         for (const auto& [name, child] : node.children())
             if (!document.find(name)) request.mark_erased(*child);
+        // Which names of a pattern are stored is not known: all that the new value does not give may be.
+        for (const config::SchemaNode::Pattern& pattern : node.patterns()) request.mark_erased(*pattern.node);
+    }
     return true;
 }
 

@@ -132,7 +132,7 @@ const std::span<const FieldRow> delete_statement_fields = delete_statement_rows;
 const std::span<const FieldRow> find_and_modify_fields = find_and_modify_rows;
 
 bool insert_item(Request& request, bson::DocumentView document) {
-    const config::SchemaNode& root = request.schema->root();
+    const config::SchemaNode& root = *request.tree;
     const config::SchemaNode* id = root.child("_id");
     if (id != nullptr && id->is_protected() && !document.find("_id"))
         return request.refuse(code::bad_value,
@@ -145,12 +145,12 @@ bool statement_item(Request& request, bson::DocumentView) {
 }
 
 bool finish_write(Request& request) {
-    request.set_shape(ReplyShape::Kind::write_result, &request.schema->root());
+    request.set_shape(ReplyShape::Kind::write_result, request.own_tree());
     return true;
 }
 
 bool finish_find_and_modify(Request& request) {
-    request.set_shape(ReplyShape::Kind::value, &request.schema->root());
+    request.set_shape(ReplyShape::Kind::value, request.own_tree());
     request.plan.deletes = request.statement.removes;
     return finish_statement(request);
 }

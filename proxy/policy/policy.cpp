@@ -57,7 +57,7 @@ std::optional<Refusal> judge_key_vault(const Plan& plan, const Role& role) {
 // A whole database is gone with the protected namespaces in it.
 bool deletes_protected_documents(const Plan& plan, const Config& config) {
     if (!plan.deletes) return false;
-    if (plan.protected_namespace != nullptr) return true;
+    if (plan.touches_protected()) return true;
     return plan.collection.empty() && plan.access == analysis::Access::write && plan.others.empty() &&
            std::any_of(config.schemas.begin(), config.schemas.end(),
                        [&](const config::ProtectedNamespace& schema) {
@@ -67,9 +67,12 @@ bool deletes_protected_documents(const Plan& plan, const Config& config) {
 }
 
 std::optional<Refusal> judge_field(const Plan& plan, const Role& role, std::uint16_t index) {
-    const config::FieldRule& rule = role.rule(plan.protected_namespace->index, index);
-    const std::string path = "'" + plan.protected_namespace->schema->fields()[index].path + "'";
-    const analysis::FieldUse use = plan.uses.empty() ? analysis::FieldUse{} : plan.uses[index];
+    const std::size_t part_index = plan.fields->part_index(index);
+    const analysis::FieldSpace::Part& part = plan.fields->parts()[part_index];
+    const config::FieldRule& rule =
+        role.rule(part.protected_namespace->index, static_cast<std::uint16_t>(index - part.first_field));
+    const std::string path = "'" + plan.fields->field(index).path + "'";
+    const analysis::FieldUse& use = plan.uses[index];
     if (use.matched && !rule.match)
         return unauthorized(role, "may not query by encrypted field " + path + " (`match`)");
     if (use.written && !rule.write)
@@ -79,7 +82,7 @@ std::optional<Refusal> judge_field(const Plan& plan, const Role& role, std::uint
     if (plan.names_index && !rule.match)
         return unauthorized(role, "may not name or rebuild indexes, which may be on encrypted field " + path +
                                       " (`match`): give the index's key instead");
-    if (plan.replaces_whole_documents && !rule.write)
+    if (plan.part_uses[part_index].replaces_whole_documents && !rule.write)
         return unauthorized(role, "may not replace documents with encrypted field " + path +
                                       " (`write`): name the fields to change with $set");
     if (use.named && !rule.match && rule.read.kind != config::ReadRule::Kind::reveal)
@@ -107,8 +110,8 @@ std::optional<Refusal> judge(const Plan& plan, const Role& role, const Config& c
                                       "' here: only roles that reveal every encrypted field may");
     if (!role.may_delete && deletes_protected_documents(plan, config))
         return unauthorized(role, "may not delete documents of " + full_name(plan) + " (`delete`)");
-    if (plan.protected_namespace != nullptr)
-        for (std::size_t i = 0; i < plan.protected_namespace->schema->fields().size(); ++i)
+    if (plan.touches_protected())
+        for (std::size_t i = 0; i < plan.fields->size(); ++i)
             if (auto refusal = judge_field(plan, role, static_cast<std::uint16_t>(i))) return refusal;
     if (carries_ciphertext(plan) && !may_send_ciphertext(role, config))
         return unauthorized(role,

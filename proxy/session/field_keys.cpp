@@ -5,8 +5,7 @@
 
 namespace fieldgate::session {
 
-FieldKeys::FieldKeys(const config::Schema& schema, std::string_view database)
-    : schema_(schema), database_(database), entries_(schema.fields().size()) {}
+FieldKeys::FieldKeys(const analysis::FieldSpace& fields) : fields_(fields), entries_(fields.size()) {}
 
 void FieldKeys::begin(keys::KeyRing& ring, keys::Clock::time_point now) {
     ring_ = &ring;
@@ -17,26 +16,22 @@ void FieldKeys::begin(keys::KeyRing& ring, keys::Clock::time_point now) {
     }
 }
 
-std::string FieldKeys::expand(const std::string& alt_name) const {
-    constexpr std::string_view placeholder = "{database}";
-    std::string name = alt_name;
-    for (std::size_t at = 0; (at = name.find(placeholder, at)) != std::string::npos; at += database_.size()) {
-        name.replace(at, placeholder.size(), database_);
-    }
-    return name;
+std::string FieldKeys::alt_name(std::uint16_t field) const {
+    return analysis::expand_alt_name(std::get<config::KeyAltName>(fields_.field(field).key).name,
+                                     fields_.part_of(field).database);
 }
 
 void FieldKeys::resolve(std::uint16_t field) {
     BOOST_ASSERT_MSG(ring_ != nullptr, "begin() comes first");
     Entry& entry = entries_[field];
     if (entry.id_known || entry.name_error != nullptr) return;
-    const config::KeyReference& key = schema_.fields()[field].key;
+    const config::KeyReference& key = fields_.field(field).key;
     if (const auto* uuid = std::get_if<config::KeyUuid>(&key)) {
         entry.id.bytes = *uuid;
         entry.id_known = true;
         return;
     }
-    const keys::KeyRing::Named named = ring_->find_name(expand(std::get<config::KeyAltName>(key).name), now_);
+    const keys::KeyRing::Named named = ring_->find_name(alt_name(field), now_);
     entry.name_error = named.error;
     if (named.id != nullptr) {
         entry.id = *named.id;
@@ -71,7 +66,7 @@ void FieldKeys::collect(std::uint16_t field, keys::KeyRequest& request) {
             request.ids.push_back(id);
         return;
     }
-    std::string name = expand(std::get<config::KeyAltName>(schema_.fields()[field].key).name);
+    std::string name = alt_name(field);
     if (std::find(request.alt_names.begin(), request.alt_names.end(), name) == request.alt_names.end()) {
         request.alt_names.push_back(std::move(name));
     }

@@ -5,18 +5,18 @@
 #include <string_view>
 #include <vector>
 
-#include "config/schema.hpp"
 #include "crypto/key_id.hpp"
+#include "proxy/analysis/field_space.hpp"
 #include "proxy/keys/key_ring.hpp"
 
 namespace fieldgate::session {
 
-// The keys of one schema's fields while one message is worked on: names resolved, ciphers looked up once per
+// The keys of a plan's fields while one message is worked on: names resolved, ciphers looked up once per
 // slice. begin() at the start of every slice, because a cipher is only valid until the ring changes.
 class FieldKeys {
  public:
-    // `schema` must outlive it. `{database}` in alternative names stands for `database`.
-    FieldKeys(const config::Schema& schema, std::string_view database);
+    // `fields` must outlive it.
+    explicit FieldKeys(const analysis::FieldSpace& fields);
 
     void begin(keys::KeyRing& ring, keys::Clock::time_point now);
 
@@ -39,11 +39,10 @@ class FieldKeys {
         const keys::KeyError* name_error = nullptr;
         Found found;
     };
-    std::string expand(const std::string& alt_name) const;
+    std::string alt_name(std::uint16_t field) const;
     void resolve(std::uint16_t field);
 
-    const config::Schema& schema_;
-    std::string database_;
+    const analysis::FieldSpace& fields_;
     keys::KeyRing* ring_ = nullptr;
     keys::Clock::time_point now_;
     std::vector<Entry> entries_;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <boost/assert.hpp>
 #include <boost/endian/conversion.hpp>
 
@@ -36,9 +37,21 @@ void append_string_value(bson::Buffer& out, std::string_view text) {
     out.push_back(0);
 }
 
-const std::vector<config::FieldRule>& rules_of(const config::Role& role, std::size_t namespace_index) {
-    BOOST_ASSERT(namespace_index < role.rules.size());
-    return role.rules[namespace_index];
+// How much a rule withholds, compared with others.
+int strictness(ReadRule::Kind kind) {
+    switch (kind) {
+        case ReadRule::Kind::reveal:
+            return 0;
+        case ReadRule::Kind::ciphertext:
+            return 1;
+        case ReadRule::Kind::mask:
+            return 2;
+        case ReadRule::Kind::null:
+            return 3;
+        case ReadRule::Kind::omit:
+            break;
+    }
+    return 4;
 }
 
 bool needs_key(const config::FieldRule& rule) {
@@ -47,48 +60,157 @@ bool needs_key(const config::FieldRule& rule) {
 
 }  // namespace
 
-FieldReader::FieldReader(const config::ProtectedNamespace& protected_namespace, const config::Role& role,
-                         const config::Config& config, std::string_view database)
-    : schema_(*protected_namespace.schema),
-      rules_(rules_of(role, protected_namespace.index)),
-      limits_{config.limits.nesting_levels},
-      keys_(schema_, database),
-      opens_plain_(protected_namespace.explicit_encryption_allow && role.reveals_everything()) {
-    BOOST_ASSERT(rules_.size() == schema_.fields().size());
-    for (const config::FieldRule& rule : rules_) withholds_ |= rule.read.kind != ReadRule::Kind::reveal;
+FieldReader::FieldReader(const analysis::FieldSpace& fields, const config::Role& role,
+                         const config::Config& config)
+    : fields_(fields), config_(config), limits_{config.limits.nesting_levels}, keys_(fields) {
+    opens_plain_ = role.reveals_everything();
+    rules_.reserve(fields.size());
+    for (const analysis::FieldSpace::Part& part : fields.parts()) {
+        const config::ProtectedNamespace& protected_namespace = *part.protected_namespace;
+        opens_plain_ = opens_plain_ && protected_namespace.explicit_encryption_allow;
+        for (std::size_t i = 0; i < protected_namespace.schema->fields().size(); ++i)
+            rules_.push_back(&role.rule(protected_namespace.index, static_cast<std::uint16_t>(i)));
+    }
+    for (const config::FieldRule* rule : rules_)
+        if (strictness(rule->read.kind) > strictness(strictest_)) strictest_ = rule->read.kind;
+    withholds_ = strictest_ != ReadRule::Kind::reveal;
+}
+
+void FieldReader::begin(keys::KeyRing& ring, keys::Clock::time_point now) {
+    ring_ = &ring;
+    now_ = now;
+    missing_ = {};
+    keys_.begin(ring, now);
 }
 
 FieldReader::~FieldReader() {
     if (!scratch_.empty()) explicit_bzero(scratch_.data(), scratch_.size());
 }
 
-bool FieldReader::fits(std::uint16_t field, const crypto::CiphertextView& blob,
-                       const crypto::KeyId& key_id) const {
-    const config::EncryptedField& definition = schema_.fields()[field];
-    return static_cast<std::uint8_t>(blob.algorithm) == static_cast<std::uint8_t>(definition.algorithm) &&
-           blob.key_id == key_id && definition.allows(blob.bson_type);
+// With another key's id on it the blob is not this field's, whatever became of this field's own key.
+FieldReader::Fit FieldReader::fit(std::uint16_t field, const crypto::CiphertextView& blob) {
+    const config::EncryptedField& definition = fields_.field(field);
+    if (static_cast<std::uint8_t>(blob.algorithm) != static_cast<std::uint8_t>(definition.algorithm) ||
+        !definition.allows(blob.bson_type))
+        return Fit::no;
+    if (!definition.has_static_key()) return fit_document_key(field, blob.key_id);
+    const FieldKeys::Found found = keys_.find(field);
+    const crypto::KeyId* const key_id = keys_.id(field);
+    if (key_id != nullptr && blob.key_id != *key_id) return Fit::no;
+    if (found.error != nullptr) {
+        refusal_ = {found.error->code, analysis::code_name(found.error->code), found.error->errmsg};
+        return Fit::key_failed;
+    }
+    if (found.cipher == nullptr) return Fit::key_missing;
+    field_ = field;
+    cipher_ = found.cipher;
+    return Fit::yes;
+}
+
+// Each document names the key of such a field itself. Any key may be it, but for those that a schema gives to
+// other fields: whoever can move ciphertexts in the store must not have them opened under this field's rule.
+FieldReader::Fit FieldReader::fit_document_key(std::uint16_t field, const crypto::KeyId& id) {
+    bool name_missing = false;
+    if (is_key_of_schemas(id, name_missing)) return Fit::no;
+    if (name_missing) return Fit::key_missing;
+    const keys::KeyRing::Found found = ring_->find(id, now_);
+    if (found.error != nullptr) {
+        refusal_ = {found.error->code, analysis::code_name(found.error->code), found.error->errmsg};
+        return Fit::key_failed;
+    }
+    if (found.cipher == nullptr) {
+        missing_.ids.push_back(id);
+        return Fit::key_missing;
+    }
+    field_ = field;
+    cipher_ = found.cipher;
+    return Fit::yes;
+}
+
+bool FieldReader::is_key_of_schemas(const crypto::KeyId& id, bool& name_missing) {
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+        const auto field = static_cast<std::uint16_t>(i);
+        if (!fields_.field(field).has_static_key()) continue;
+        const crypto::KeyId* const own = keys_.id(field);
+        if (own != nullptr && *own == id) return true;
+        if (own == nullptr && keys_.find(field).error == nullptr) {
+            keys_.collect(field, missing_);
+            name_missing = true;
+        }
+    }
+    for (const config::ProtectedNamespace& entry : config_.schemas) {
+        for (const config::EncryptedField& field : entry.schema->fields()) {
+            if (const auto* uuid = std::get_if<config::KeyUuid>(&field.key)) {
+                if (*uuid == id.bytes) return true;
+                continue;
+            }
+            const auto* name = std::get_if<config::KeyAltName>(&field.key);
+            // One name for each database: those of other databases cannot be listed.
+            if (name == nullptr || name->name.find("{database}") != std::string::npos) continue;
+            const keys::KeyRing::Named named = ring_->find_name(name->name, now_);
+            if (named.id != nullptr && *named.id == id) return true;
+            if (named.id != nullptr || named.error != nullptr) continue;
+            if (std::ranges::find(missing_.alt_names, name->name) == missing_.alt_names.end())
+                missing_.alt_names.push_back(name->name);
+            name_missing = true;
+        }
+    }
+    return false;
 }
 
 Fate FieldReader::judge_blob(std::uint16_t field, bson::Bytes value, Fate with_key, Fate unfit) {
     const auto blob = crypto::CiphertextView::parse(blob_of(value));
     if (!blob) return unfit;
-    const FieldKeys::Found found = keys_.find(field);
-    const crypto::KeyId* const key_id = keys_.id(field);
-    // With another key's id on it the blob is not this field's, whatever became of this field's own key.
-    if (key_id != nullptr && !fits(field, *blob, *key_id)) return unfit;
-    if (found.error != nullptr) {
-        refusal_ = {found.error->code, analysis::code_name(found.error->code), found.error->errmsg};
-        return Fate::key_failed;
+    switch (fit(field, *blob)) {
+        case Fit::yes:
+            return with_key;
+        case Fit::no:
+            return unfit;
+        case Fit::key_missing:
+            return Fate::key_missing;
+        case Fit::key_failed:
+            break;
     }
-    if (found.cipher == nullptr) return Fate::key_missing;
-    field_ = field;
-    cipher_ = found.cipher;
-    return with_key;
+    return Fate::key_failed;
+}
+
+Fate FieldReader::judge_unknown(bson::Type type, bson::Bytes value) {
+    const bool encrypted = is_encrypted_binary(type, value);
+    switch (strictest_) {
+        case ReadRule::Kind::reveal:
+            break;
+        case ReadRule::Kind::ciphertext:
+            return encrypted && crypto::CiphertextView::parse(blob_of(value)) ? Fate::keep : Fate::drop;
+        case ReadRule::Kind::mask:  // of which field, to how many characters, is not known either
+        case ReadRule::Kind::null:
+            return Fate::null;
+        case ReadRule::Kind::omit:
+            return Fate::drop;
+    }
+    if (!encrypted) return Fate::keep;
+    const auto blob = crypto::CiphertextView::parse(blob_of(value));
+    if (!blob) return Fate::keep;
+    Fate fate = Fate::keep;
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+        switch (fit(static_cast<std::uint16_t>(i), *blob)) {
+            case Fit::yes:
+                return Fate::open;
+            case Fit::key_missing:
+                fate = Fate::key_missing;
+                break;
+            case Fit::key_failed:
+                if (fate == Fate::keep) fate = Fate::key_failed;
+                break;
+            case Fit::no:
+                break;
+        }
+    }
+    return fate;
 }
 
 Fate FieldReader::judge(std::uint16_t field, Place place, bson::Type type, bson::Bytes value) {
     const bool encrypted = is_encrypted_binary(type, value);
-    switch (rules_[field].read.kind) {
+    switch (rule(field).read.kind) {
         case ReadRule::Kind::reveal:
             if (!encrypted || place == Place::alike) return Fate::keep;
             return judge_blob(field, value, Fate::open, Fate::keep);
@@ -115,8 +237,9 @@ Fate FieldReader::judge_plain(bson::Type type, bson::Bytes value) {
     const auto blob = crypto::CiphertextView::parse(blob_of(value));
     if (!blob || !config::may_encrypt(config::Algorithm::random, blob->bson_type)) return Fate::keep;
     bool name_missing = false;
-    for (std::size_t i = 0; i < schema_.fields().size(); ++i) {
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
         const auto field = static_cast<std::uint16_t>(i);
+        if (!fields_.field(field).has_static_key()) continue;
         const FieldKeys::Found found = keys_.find(field);
         const crypto::KeyId* const key_id = keys_.id(field);
         name_missing |= key_id == nullptr && found.error == nullptr;
@@ -171,7 +294,7 @@ std::optional<bson::Type> FieldReader::write_masked(bson::Type type, bson::Bytes
             return std::nullopt;
         }
     }
-    const std::optional<std::string> masked = policy::mask(type, plaintext, rules_[field_].read.keep_last);
+    const std::optional<std::string> masked = policy::mask(type, plaintext, rule(field_).read.keep_last);
     if (cipher_ != nullptr) explicit_bzero(scratch_.data(), plaintext.size());
     if (!masked) return bson::Type::null;
     append_string_value(out, *masked);
@@ -179,15 +302,23 @@ std::optional<bson::Type> FieldReader::write_masked(bson::Type type, bson::Bytes
 }
 
 void FieldReader::collect_keys(keys::KeyRequest& request) {
-    for (std::size_t field = 0; field < rules_.size(); ++field) {
-        if (needs_key(rules_[field])) keys_.collect(static_cast<std::uint16_t>(field), request);
+    for (std::size_t i = 0; i < rules_.size(); ++i) {
+        const auto field = static_cast<std::uint16_t>(i);
+        if (needs_key(*rules_[i]) && fields_.field(field).has_static_key()) keys_.collect(field, request);
     }
+    const auto add = [](auto& list, auto& more) {
+        for (auto& each : more)
+            if (std::ranges::find(list, each) == list.end()) list.push_back(std::move(each));
+        more.clear();
+    };
+    add(request.ids, missing_.ids);
+    add(request.alt_names, missing_.alt_names);
 }
 
 void FieldReader::refuse(std::string_view why) {
     if (field_ == config::no_field) return;  // at a plain path it simply is not ours
     refusal_ = {analysis::code::key_not_available, "OperationFailed",
-                "the stored ciphertext of field '" + schema_.fields()[field_].path + "' " + std::string(why)};
+                "the stored ciphertext of field '" + fields_.field(field_).path + "' " + std::string(why)};
 }
 
 }  // namespace fieldgate::session

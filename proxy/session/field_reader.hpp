@@ -28,23 +28,27 @@ enum class Fate : std::uint8_t {
     key_failed,   // refusal() says why
 };
 
-// One role's eyes on the protected fields of one namespace. Decides about a value, then writes what the
+// One role's eyes on the protected fields of a reply shape. Decides about a value, then writes what the
 // client gets instead. Nothing is written before the key is there, so that asking again costs nothing.
 class FieldReader {
  public:
-    FieldReader(const config::ProtectedNamespace& protected_namespace, const config::Role& role,
-                const config::Config& config, std::string_view database);
+    // All three must outlive it.
+    FieldReader(const analysis::FieldSpace& fields, const config::Role& role, const config::Config& config);
     ~FieldReader();
     FieldReader(const FieldReader&) = delete;
     FieldReader& operator=(const FieldReader&) = delete;
 
-    void begin(keys::KeyRing& ring, keys::Clock::time_point now) { keys_.begin(ring, now); }
+    void begin(keys::KeyRing& ring, keys::Clock::time_point now);
 
     // A value at a protected path.
     Fate judge(std::uint16_t field, Place place, bson::Type type, bson::Bytes value);
     // A value at a plain path: opened only under `explicit_encryption: allow`, for a role that reveals
     // everything.
     Fate judge_plain(bson::Type type, bson::Bytes value);
+    // A value where nobody knows before it is read whether it is encrypted. For a role that everything here
+    // is revealed to, what fits one of the fields is opened and the rest kept; for any other, what stands
+    // there meets the strictest of its rules.
+    Fate judge_unknown(bson::Type type, bson::Bytes value);
     // Whether judge_plain() can say anything but keep.
     bool opens_plain() const { return opens_plain_; }
     // Whether a path that reads like a protected one matters: some field is not shown in clear.
@@ -62,16 +66,25 @@ class FieldReader {
     const analysis::Refusal& refusal() const { return refusal_; }
 
  private:
-    bool fits(std::uint16_t field, const crypto::CiphertextView& blob, const crypto::KeyId& key_id) const;
+    enum class Fit : std::uint8_t { yes, no, key_missing, key_failed };
+    const config::FieldRule& rule(std::uint16_t field) const { return *rules_[field]; }
+    Fit fit(std::uint16_t field, const crypto::CiphertextView& blob);
+    Fit fit_document_key(std::uint16_t field, const crypto::KeyId& id);
+    bool is_key_of_schemas(const crypto::KeyId& id, bool& name_missing);
     Fate judge_blob(std::uint16_t field, bson::Bytes value, Fate with_key, Fate unfit);
     void refuse(std::string_view why);
 
-    const config::Schema& schema_;
-    const std::vector<config::FieldRule>& rules_;
+    const analysis::FieldSpace& fields_;
+    const config::Config& config_;
+    std::vector<const config::FieldRule*> rules_;  // by number of the field
     bson::Limits limits_;
     FieldKeys keys_;
     bool opens_plain_ = false;
     bool withholds_ = false;
+    config::ReadRule::Kind strictest_ = config::ReadRule::Kind::reveal;
+    keys::KeyRing* ring_ = nullptr;
+    keys::Clock::time_point now_;
+    keys::KeyRequest missing_;  // beyond the keys that the schemas name
 
     // Of the last judge(): what the write needs.
     std::uint16_t field_ = config::no_field;

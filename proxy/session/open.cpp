@@ -37,7 +37,8 @@ std::optional<std::string> shape_mismatch(DocumentView body, ReplyShape::Kind ki
         return body.count(key) == 1 ? body.find(key) : std::nullopt;
     };
     switch (kind) {
-        case ReplyShape::Kind::cursor: {
+        case ReplyShape::Kind::cursor:
+        case ReplyShape::Kind::bulk_result: {
             const auto cursor = carrier("cursor");
             return cursor ? cursor_mismatch(*cursor, cursor_id) : "it has no 'cursor', or several";
         }
@@ -59,12 +60,11 @@ std::optional<std::string> shape_mismatch(DocumentView body, ReplyShape::Kind ki
 
 struct Opener::State {
     State(const wire::OpMsg& message, wire::Bytes frame_bytes, const ReplyShape& reply_shape,
-          const config::Role& role, const config::Config& config, std::string_view database,
-          std::size_t message_bytes_max)
+          const config::Role& role, const config::Config& config, std::size_t message_bytes_max)
         : reply(message),
           frame(frame_bytes),
           shape(reply_shape),
-          reader(*reply_shape.protected_namespace, role, config, database),
+          reader(*reply_shape.fields, role, config),
           nesting_levels_max(config.limits.nesting_levels),
           output_bytes_max(message_bytes_max) {}
 
@@ -116,11 +116,9 @@ void Opener::State::rebuild_error() {
 }
 
 Opener::Opener(const wire::OpMsg& reply, wire::Bytes frame, const analysis::ReplyShape& shape,
-               const config::Role& role, const config::Config& config, std::string_view database,
-               std::size_t message_bytes_max) {
-    BOOST_ASSERT_MSG(shape.protected_namespace != nullptr,
-                     "a reply without a protected namespace is streamed");
-    state_ = std::make_unique<State>(reply, frame, shape, role, config, database, message_bytes_max);
+               const config::Role& role, const config::Config& config, std::size_t message_bytes_max) {
+    BOOST_ASSERT_MSG(shape.fields != nullptr, "a reply without a protected namespace is streamed");
+    state_ = std::make_unique<State>(reply, frame, shape, role, config, message_bytes_max);
 }
 
 Opener::~Opener() = default;

@@ -21,8 +21,7 @@ namespace fieldgate::session {
 class Opener {
  public:
     Opener(const wire::OpMsg& reply, wire::Bytes frame, const analysis::ReplyShape& shape,
-           const config::Role& role, const config::Config& config, std::string_view database,
-           std::size_t message_bytes_max);
+           const config::Role& role, const config::Config& config, std::size_t message_bytes_max);
     ~Opener();
 
     Work step(keys::KeyRing& ring, keys::Clock::time_point now, const SliceBudget& budget);

@@ -28,10 +28,6 @@ bool is_container(Type type) {
     return type == Type::document || type == Type::array;
 }
 
-bool is_array_position(std::string_view key) {
-    return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 // For roles that something is withheld from: the node that a key reads like although it is not that path.
 // Keys with dots in them ("insurance.policyNumber"), and numbers where an array could be.
 const SchemaNode* node_alike(const SchemaNode& parent, std::string_view key) {
@@ -41,10 +37,10 @@ const SchemaNode* node_alike(const SchemaNode& parent, std::string_view key) {
         const std::string_view name = key.substr(0, dot);
         if (const SchemaNode* child = node->child(name)) {
             node = child;
-        } else if (!is_array_position(name)) {
+        } else if (!config::is_array_position(name)) {
             return nullptr;
         }
-        if (node->is_protected() || dot == std::string_view::npos) return node;
+        if (node->is_protected() || node->unknown || dot == std::string_view::npos) return node;
         key.remove_prefix(dot + 1);
     }
 }
@@ -56,7 +52,7 @@ ReplyWalk::ReplyWalk(const wire::OpMsg& reply, wire::Bytes frame, const ReplySha
     : reply_(reply),
       shape_(shape),
       reader_(reader),
-      id_node_(shape.protected_namespace->schema->root().child("_id")),
+      id_node_(shape.tree != nullptr ? shape.tree->child("_id") : nullptr),
       levels_max_(nesting_levels_max + envelope_levels),
       output_bytes_max_(output_bytes_max),
       writer_(frame) {
@@ -147,7 +143,7 @@ void ReplyWalk::close_document() {
 
 ReplyWalk::Target ReplyWalk::target_of(const Frame& inside, const Element& element) const {
     if (inside.node == nullptr) return {inside.where};
-    if (inside.array) return {Where::result, inside.node, inside.place};
+    if (inside.array || inside.node->unknown) return {Where::result, inside.node, inside.place};
     if (const SchemaNode* child = inside.node->child(element.key()))
         return {Where::result, child, inside.place};
     if (reader_.withholds()) {
@@ -165,12 +161,20 @@ ReplyWalk::Next ReplyWalk::visit(const Element& element) {
             return visit_reply(element);
         case Where::cursor:
             if (element.key() == "firstBatch" || element.key() == "nextBatch") {
+                if (shape_.kind == ReplyShape::Kind::bulk_result) return enter(element, {Where::bulk_batch});
                 return enter(element, {Where::result, shape_.tree.get()});
             }
             return visit_plain(element, Where::verbatim);
         case Where::result:
             return visit_result(element, target_of(inside, element));
         case Where::verbatim:
+            return visit_plain(element, Where::verbatim);
+        case Where::bulk_batch:
+            if (element.is_document()) return enter(element, {Where::bulk_entry});
+            return visit_plain(element, Where::verbatim);
+        case Where::bulk_entry:
+            if (element.key() == "errmsg" || element.key() == "errInfo" || element.key() == "keyValue")
+                return drop(element);
             return visit_plain(element, Where::verbatim);
         case Where::upserted:
             if (element.is_document()) return enter(element, {Where::upserted_entry});
@@ -200,6 +204,7 @@ ReplyWalk::Next ReplyWalk::visit_reply(const Element& element) {
     if (key == "errmsg" || key == "errInfo" || key == "keyValue") return drop(element);
     switch (shape_.kind) {
         case ReplyShape::Kind::cursor:
+        case ReplyShape::Kind::bulk_result:
             if (key == "cursor") return enter(element, {Where::cursor});
             break;
         case ReplyShape::Kind::values:
@@ -220,13 +225,27 @@ ReplyWalk::Next ReplyWalk::visit_reply(const Element& element) {
 
 ReplyWalk::Next ReplyWalk::visit_result(const Element& element, const Target& target) {
     if (target.node == nullptr) return visit_plain(element, target.where);
+    if (target.node->unknown) return visit_unknown(element, target);
+    // Its elements are what the node says.
+    if (target.node->array && element.is_array()) return enter(element, target);
     if (target.node->is_protected()) return visit_protected(element, target);
     if (is_container(element.type())) return enter(element, target);
     return visit_plain(element, Where::result);
 }
 
 ReplyWalk::Next ReplyWalk::visit_protected(const Element& element, const Target& target) {
-    switch (reader_.judge(target.node->field, target.place, element.type(), element.value())) {
+    return carry_out(reader_.judge(target.node->field, target.place, element.type(), element.value()),
+                     element);
+}
+
+// What a stage computed: it may be a value of a field, hold some, or neither.
+ReplyWalk::Next ReplyWalk::visit_unknown(const Element& element, const Target& target) {
+    if (!reader_.withholds() && is_container(element.type())) return enter(element, target);
+    return carry_out(reader_.judge_unknown(element.type(), element.value()), element);
+}
+
+ReplyWalk::Next ReplyWalk::carry_out(Fate fate, const Element& element) {
+    switch (fate) {
         case Fate::keep:
             return visit_plain(element, Where::verbatim);
         case Fate::drop:

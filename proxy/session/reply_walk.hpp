@@ -32,6 +32,8 @@ class ReplyWalk {
         cursor,
         result,          // a document of the protected namespace, or something inside one: `node` says what
         verbatim,        // plain values at a protected path, shown as stored: nothing in it is opened
+        bulk_batch,      // the results of a bulkWrite ...
+        bulk_entry,      // ... one of them
         upserted,        // the array of a write result ...
         upserted_entry,  // ... and one {index, _id} of it
         last_error,      // findAndModify's lastErrorObject
@@ -64,6 +66,8 @@ class ReplyWalk {
     Next visit_reply(const bson::Element& element);
     Next visit_result(const bson::Element& element, const Target& target);
     Next visit_protected(const bson::Element& element, const Target& target);
+    Next visit_unknown(const bson::Element& element, const Target& target);
+    Next carry_out(Fate fate, const bson::Element& element);
     Next visit_plain(const bson::Element& element, Where where);
     Target target_of(const Frame& inside, const bson::Element& element) const;
 
@@ -84,7 +88,7 @@ class ReplyWalk {
     const wire::OpMsg& reply_;
     const analysis::ReplyShape& shape_;
     FieldReader& reader_;
-    const config::SchemaNode* id_node_;  // null: `_id` is plain
+    const config::SchemaNode* id_node_;  // of write results; null: `_id` is plain
     std::size_t levels_max_;
     std::size_t output_bytes_max_;
     RunWriter writer_;

@@ -79,14 +79,14 @@ struct Sealer::State {
         : frame(frame_bytes),
           plan(sealed_plan),
           output_bytes_max(message_bytes_max),
-          keys(*sealed_plan.protected_namespace->schema, sealed_plan.database),
+          keys(*sealed_plan.fields),
           editor(
               message, frame_bytes,
               {message_bytes_max, std::min(sealed_plan.edits.size() * growth_bytes_max, message_bytes_max)}),
           documents(message, frame_bytes) {}
 
     const config::EncryptedField& definition(const Edit& edit) const {
-        return plan.protected_namespace->schema->fields()[edit.field];
+        return plan.fields->field(edit.field);
     }
     bool refuse(std::int32_t code, std::string_view code_name, std::string errmsg) {
         refusal = {code, code_name, std::move(errmsg)};
@@ -124,7 +124,7 @@ struct Sealer::State {
 // One pass over the edits. A batch that cannot fit is refused before its first value is sealed.
 bool Sealer::State::start() {
     started = true;
-    std::vector<bool> used(plan.protected_namespace->schema->fields().size());
+    std::vector<bool> used(plan.fields->size());
     std::size_t sealed_count = 0;
     for (const Edit& edit : plan.edits) {
         BOOST_ASSERT(edit.field < used.size());
@@ -243,8 +243,7 @@ bool Sealer::State::verify(const Edit& edit, const Element& element, crypto::Fie
 
 Sealer::Sealer(const wire::OpMsg& message, wire::Bytes frame, const analysis::Plan& plan,
                const config::Config&, std::size_t message_bytes_max) {
-    BOOST_ASSERT_MSG(plan.protected_namespace != nullptr,
-                     "a plan without a protected namespace has no edits");
+    BOOST_ASSERT_MSG(plan.touches_protected(), "a plan without a protected namespace has no edits");
     state_ = std::make_unique<State>(message, frame, plan, message_bytes_max);
 }
 

@@ -238,13 +238,8 @@ bool Session::State::find_cursor(analysis::Plan& plan, keys::Clock::time_point n
         plan.shape = record->shape;
         return true;
     }
-    if (plan.protected_namespace == nullptr) return true;
-    if (!own_role().reveals_everything()) return false;
-    plan.shape.kind = analysis::ReplyShape::Kind::cursor;
-    plan.shape.protected_namespace = plan.protected_namespace;
-    const auto& schema = plan.protected_namespace->schema;
-    plan.shape.tree = std::shared_ptr<const config::SchemaNode>(schema, &schema->root());
-    return true;
+    // The plan's shape is that of a find.
+    return !plan.own_is_protected || own_role().reveals_everything();
 }
 
 RequestOutcome Session::State::advance_sealing(wire::Bytes, keys::Clock::time_point now) {

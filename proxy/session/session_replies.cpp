@@ -112,7 +112,7 @@ ReplyOutcome Session::State::open_reply(Pending& entry, wire::Bytes frame, keys:
                                "the server's reply cannot be read: " + message.error().message()});
         reply = std::make_unique<ReplyJob>();
         reply->message = *message;
-        reply->opener.emplace(reply->message, frame, entry.shape, own_role(), config(), entry.database,
+        reply->opener.emplace(reply->message, frame, entry.shape, own_role(), config(),
                               config().limits.message_bytes);
     }
     switch (reply->opener->step(*shared.ring, now, SliceBudget{})) {
@@ -139,7 +139,8 @@ ReplyOutcome Session::State::open_reply(Pending& entry, wire::Bytes frame, keys:
 
 void Session::State::remember_cursor(const Pending& entry, std::int64_t cursor_id,
                                      keys::Clock::time_point now) {
-    if (entry.shape.kind != analysis::ReplyShape::Kind::cursor) return;
+    using Kind = analysis::ReplyShape::Kind;
+    if (entry.shape.kind != Kind::cursor && entry.shape.kind != Kind::bulk_result) return;
     if (cursor_id != 0)
         shared.cursors->put(upstream_name, cursor_id, {entry.shape, entry.database, entry.collection, role},
                             now);
@@ -151,7 +152,8 @@ void Session::State::remember_cursor(const Pending& entry, std::int64_t cursor_i
 // and the cursor that nobody will read is killed.
 ReplyOutcome Session::State::fail_reply(Pending& entry, wire::Bytes frame, analysis::Refusal refusal) {
     using Kind = analysis::ReplyShape::Kind;
-    if (entry.shape.kind == Kind::value || entry.shape.kind == Kind::write_result)
+    if (entry.shape.kind == Kind::value || entry.shape.kind == Kind::write_result ||
+        entry.shape.kind == Kind::bulk_result)
         refusal.errmsg += " (the write may have happened)";
     const std::int64_t cursor_id = reply && reply->opener ? reply->opener->cursor_id() : 0;
     auto job = std::make_unique<ReplyJob>();

@@ -64,7 +64,7 @@ struct World {
 std::optional<wire::Buffer> open(World& world, const wire::OpMsg& message, wire::Bytes frame,
                                  const ReplyShape& shape, const config::Role& role,
                                  const session::SliceBudget& budget) {
-    session::Opener opener(message, frame, shape, role, world.config, "clinic", output_bytes_max);
+    session::Opener opener(message, frame, shape, role, world.config, output_bytes_max);
     for (;;) {
         switch (opener.step(world.ring, now, budget)) {
             case Work::more:
@@ -119,7 +119,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                         ReadRule::Kind::null, ReadRule::Kind::omit, ReadRule::Kind::mask};
     const ReplyShape::Kind kind = kinds[data[0] % std::size(kinds)];
     const ReadRule::Kind rule = rules[data[1] % std::size(rules)];
-    const ReplyShape shape{kind, &world.config.schemas.front(), {world.schema, &world.schema->root()}};
+    const auto fields =
+        analysis::FieldSpace::of(config::reference_to(world.config.schemas.front()), "clinic", "patients");
+    const ReplyShape shape{kind, fields, {world.schema, &world.schema->root()}};
     world.config.schemas.front().explicit_encryption_allow = (data[1] & 0x80) != 0;
     config::Role role;
     role.encrypted_fields.read = {rule, 2};

@@ -42,7 +42,7 @@ TEST_F(Insert, every_protected_field_is_encrypted_and_nothing_else) {
     EXPECT_FALSE(clinic.use(outcome, "note").written);
     EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::write_result);
     EXPECT_EQ(outcome.plan.access, Access::write);
-    EXPECT_FALSE(outcome.plan.replaces_whole_documents);
+    EXPECT_FALSE(outcome.plan.part_uses[0].replaces_whole_documents);
 }
 
 TEST_F(Insert, documents_in_the_body_are_encrypted_too) {

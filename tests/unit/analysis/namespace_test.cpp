@@ -21,7 +21,7 @@ TEST_F(Namespaces, unprotected_ones_pass_untouched) {
         R"({"find": "wards", "filter": {"ssn": {"$gt": 5}, "$where": "x"}, "unheardOf": 1, "sort": {"ssn": 1}, "let": {"x": 1}})");
     EXPECT_TRUE(outcome.passed()) << outcome;
     EXPECT_TRUE(outcome.edits.empty());
-    EXPECT_EQ(outcome.plan.protected_namespace, nullptr);
+    EXPECT_EQ(outcome.plan.fields, nullptr);
     EXPECT_TRUE(outcome.plan.uses.empty());
     EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::pass);
     EXPECT_FALSE(outcome.plan.requires_reveal_everything);
@@ -267,9 +267,9 @@ TEST_F(Namespaces, updates_cannot_name_a_second_namespace) {
 
 TEST_F(Namespaces, collections_are_told_apart_exactly) {
     for (const std::string name : {"Patients", "patients2", "patient", "patients.x"})
-        EXPECT_EQ(find(name).plan.protected_namespace, nullptr);
-    EXPECT_EQ(find("patients", "medicalrecords").plan.protected_namespace, nullptr);
-    EXPECT_NE(find("patients").plan.protected_namespace, nullptr);
+        EXPECT_EQ(find(name).plan.fields, nullptr);
+    EXPECT_EQ(find("patients", "medicalrecords").plan.fields, nullptr);
+    EXPECT_NE(find("patients").plan.fields, nullptr);
 }
 
 NamespaceFacts facts(const std::string& info) {

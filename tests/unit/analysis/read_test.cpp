@@ -39,7 +39,7 @@ TEST_F(Read, find_gives_a_cursor_of_the_schemas_documents) {
     EXPECT_EQ(outcome.plan.collection, "patients");
     EXPECT_EQ(outcome.plan.access, Access::read);
     EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::cursor);
-    EXPECT_EQ(outcome.plan.shape.protected_namespace, &clinic.config.schemas[0]);
+    EXPECT_TRUE(clinic.is_only_namespace(outcome.plan.shape.fields));
     EXPECT_EQ(outcome.plan.shape.tree.get(), &clinic.schema->root());
 }
 
@@ -137,7 +137,7 @@ TEST_F(Read, count_has_no_documents_to_return) {
         R"({"count": "patients", "query": {"ssn": 5}, "limit": 5, "skip": 1, "hint": "x", "fields": null})");
     EXPECT_EQ(outcome.edits, std::vector<std::string>{"query.ssn=encrypt ssn"});
     EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
-    EXPECT_EQ(outcome.plan.shape.protected_namespace, &clinic.config.schemas[0]);
+    EXPECT_TRUE(clinic.is_only_namespace(outcome.plan.shape.fields));
     EXPECT_EQ(outcome.plan.shape.tree, nullptr);
     EXPECT_TRUE(clinic.analyse(R"({"count": "patients", "query": null})").passed());
     expect_refusal(clinic.analyse(R"({"count": "patients", "query": {"bloodType": "0-"}})"), no,

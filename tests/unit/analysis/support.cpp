@@ -122,6 +122,11 @@ std::uint16_t Clinic::field(std::string_view path) const {
     throw std::runtime_error("no such field: " + std::string(path));
 }
 
+bool Clinic::is_only_namespace(const std::shared_ptr<const FieldSpace>& fields) const {
+    return fields != nullptr && fields->parts().size() == 1 &&
+           fields->parts()[0].protected_namespace.get() == &config.schemas[0];
+}
+
 const FieldUse& Clinic::use(const Outcome& outcome, std::string_view path) const {
     return outcome.plan.uses.at(field(path));
 }
@@ -195,7 +200,7 @@ Outcome Clinic::analyse(const bson::Buffer& body, const std::vector<Section>& se
         const auto name = names.find(edit.offset);
         outcome.edits.push_back((name == names.end() ? "no element here" : name->second) +
                                 (edit.kind == Edit::Kind::encrypt ? "=encrypt " : "=verify ") +
-                                schema->fields()[edit.field].path);
+                                outcome.plan.fields->field(edit.field).path);
     }
     return outcome;
 }

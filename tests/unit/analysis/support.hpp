@@ -54,6 +54,8 @@ class Clinic {
     Outcome analyse(const bson::Buffer& body, const std::vector<Section>& sections = {},
                     bool sections_first = false, std::size_t slice_bytes = 1u << 20) const;
     std::uint16_t field(std::string_view path) const;
+    // Whether these are the clinic's fields and no others.
+    bool is_only_namespace(const std::shared_ptr<const FieldSpace>& fields) const;
     const FieldUse& use(const Outcome& outcome, std::string_view path) const;
 
     config::Config config;

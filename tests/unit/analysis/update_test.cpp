@@ -81,7 +81,7 @@ TEST_F(Update, unset_erases) {
     EXPECT_TRUE(clinic.use(outcome, "contact.email").erased);
     EXPECT_FALSE(clinic.use(outcome, "ssn").written);
     EXPECT_FALSE(clinic.use(outcome, "bloodType").erased);
-    EXPECT_FALSE(outcome.plan.replaces_whole_documents);
+    EXPECT_FALSE(outcome.plan.part_uses[0].replaces_whole_documents);
 }
 
 struct OperatorCase {
@@ -180,9 +180,9 @@ TEST_F(Update, a_replacement_is_encrypted_like_an_insert) {
     EXPECT_EQ(outcome.edits, (std::vector<std::string>{
                                  "updates[0].u.ssn=encrypt ssn",
                                  "updates[0].u.insurance.policyNumber=encrypt insurance.policyNumber"}));
-    EXPECT_TRUE(outcome.plan.replaces_whole_documents);
-    EXPECT_TRUE(update("{}").plan.replaces_whole_documents);
-    EXPECT_FALSE(update(R"({"$set": {"ssn": 5}})").plan.replaces_whole_documents);
+    EXPECT_TRUE(outcome.plan.part_uses[0].replaces_whole_documents);
+    EXPECT_TRUE(update("{}").plan.part_uses[0].replaces_whole_documents);
+    EXPECT_FALSE(update(R"({"$set": {"ssn": 5}})").plan.part_uses[0].replaces_whole_documents);
 }
 
 TEST_F(Update, mixtures_of_operators_and_fields_are_refused) {
@@ -273,7 +273,7 @@ TEST_F(Update, find_and_modify_is_analysed_like_an_update) {
         EXPECT_FALSE(modify(R"("remove": false, "update": {"$set": {"name": "x"}})").plan.deletes);
         EXPECT_TRUE(
             clinic.use(modify(R"("update": {"$set": {"name": "x"}}, "upsert": true)"), "ssn").written);
-        EXPECT_TRUE(modify(R"("update": {"ssn": 6})").plan.replaces_whole_documents);
+        EXPECT_TRUE(modify(R"("update": {"ssn": 6})").plan.part_uses[0].replaces_whole_documents);
         expect_refusal(modify(R"("update": [{"$set": {"name": "x"}}])"), no, "aggregation expression syntax");
         expect_refusal(modify(R"("update": {"$inc": {"ssn": 1}})"), no, "$inc and $mul");
         expect_refusal(modify(R"("sort": {"ssn": 1}, "remove": true)"), no, "Cannot sort");

@@ -35,7 +35,7 @@ class SchemaMatch : public testing::Test {
 
     // "plain", "parent", "below:PATH" or the path of the protected field.
     std::string what_is(std::string_view path) const {
-        const Schema::PathMatch match = schema.match(path);
+        const PathMatch match = schema.match(path);
         if (match.node == nullptr) return match.below_protected ? "impossible" : "plain";
         const std::string field =
             match.node->is_protected() ? schema.fields()[match.node->field].path : std::string("parent");

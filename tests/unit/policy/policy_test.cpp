@@ -32,8 +32,11 @@ class Judge : public ::testing::Test {
         plan.command = "find";
         plan.database = "medicalRecords";
         plan.collection = "patients";
-        plan.protected_namespace = &config.schemas[0];
+        plan.fields =
+            analysis::FieldSpace::of(config::reference_to(config.schemas[0]), "medicalRecords", "patients");
+        plan.own_is_protected = true;
         plan.uses.resize(2);
+        plan.part_uses.resize(1);
         plan.access = Access::read;
     }
 
@@ -52,7 +55,8 @@ class Judge : public ::testing::Test {
     void make_unprotected(std::string_view database, std::string_view collection) {
         plan.database = database;
         plan.collection = collection;
-        plan.protected_namespace = nullptr;
+        plan.fields = nullptr;
+        plan.own_is_protected = false;
         plan.uses.clear();
     }
 
@@ -89,7 +93,7 @@ TEST_F(Judge, writing_and_erasing_need_write) {
 }
 
 TEST_F(Judge, a_replacement_needs_write_on_every_field) {
-    plan.replaces_whole_documents = true;
+    plan.part_uses[0].replaces_whole_documents = true;
     expect_allowed();
     role.rules[0][blood_type].write = false;
     expect_refused("may not replace documents with encrypted field 'bloodType'");

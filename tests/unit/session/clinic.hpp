@@ -84,6 +84,9 @@ class Clinic {
 
     const config::ProtectedNamespace& patients() const { return config.schemas.front(); }
     const config::Schema& schema() const { return *patients().schema; }
+    std::shared_ptr<analysis::FieldSpace> fields() const {
+        return analysis::FieldSpace::of(config::reference_to(patients()), "clinic", "patients");
+    }
 
     static keys::ReadyKey ready(std::uint8_t filler) {
         return {std::make_shared<const crypto::DataKey>(data_key(filler)), now() + std::chrono::hours(1)};

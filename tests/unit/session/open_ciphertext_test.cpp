@@ -144,7 +144,7 @@ TEST_F(Open, missing_keys_are_asked_for_at_once_and_the_result_is_the_same) {
 
     const auto message = wire::OpMsg::parse(frame).value();
     keys::KeyRing empty(clinic.random);
-    Opener opener(message, frame, cursor, role, clinic.config, "clinic", 48000000);
+    Opener opener(message, frame, cursor, role, clinic.config, 48000000);
     ASSERT_EQ(opener.step(empty, Clinic::now(), {}), Work::need_keys);
     EXPECT_EQ(opener.needed().ids, std::vector{key_id(1)});
     EXPECT_EQ(opener.needed().alt_names, std::vector<std::string>{tenant_key_name});
@@ -168,7 +168,7 @@ TEST_F(Open, only_the_keys_of_fields_that_the_role_opens_are_asked_for) {
     keys::KeyRing empty(clinic.random);
     const wire::Buffer frame = wire::make_op_msg(7, 8, cursor_reply({patient()}));
     const auto message = wire::OpMsg::parse(frame).value();
-    Opener opener(message, frame, shape(ReplyShape::Kind::cursor), role, clinic.config, "clinic", 48000000);
+    Opener opener(message, frame, shape(ReplyShape::Kind::cursor), role, clinic.config, 48000000);
     ASSERT_EQ(opener.step(empty, Clinic::now(), {}), Work::need_keys);
     EXPECT_TRUE(opener.needed().ids.empty());
     EXPECT_EQ(opener.needed().alt_names, std::vector<std::string>{tenant_key_name});

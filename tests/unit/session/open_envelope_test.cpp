@@ -194,7 +194,7 @@ TEST_F(Open, every_changed_byte_of_a_reply_is_refused_or_leaves_it_well_formed) 
             for (const Kind kind : {Kind::reveal, Kind::omit}) {
                 const config::Role role = clinic.role(kind);
                 Opener opener(*message, changed, shape(ReplyShape::Kind::cursor), role, clinic.config,
-                              "clinic", 48000000);
+                              48000000);
                 if (run(opener, clinic) != Work::done) continue;
                 const wire::Buffer out = opener.take();
                 const auto reparsed = wire::OpMsg::parse(out);

@@ -30,17 +30,17 @@ struct Opened {
 class Open : public ::testing::Test {
  protected:
     ReplyShape shape(ReplyShape::Kind kind) const {
-        return {kind, &clinic.patients(), {clinic.patients().schema, &clinic.schema().root()}};
+        return {kind, clinic.fields(), {clinic.patients().schema, &clinic.schema().root()}};
     }
     ReplyShape values_of(const config::SchemaNode* node) const {
-        return {ReplyShape::Kind::values, &clinic.patients(), {clinic.patients().schema, node}};
+        return {ReplyShape::Kind::values, clinic.fields(), {clinic.patients().schema, node}};
     }
 
     Opened open(const wire::Buffer& frame, const ReplyShape& reply_shape, const config::Role& role,
                 const SliceBudget& budget = {}, std::size_t output_bytes_max = 48000000) {
         const auto message = wire::OpMsg::parse(frame);
         EXPECT_TRUE(message) << message.error().message();
-        Opener opener(*message, frame, reply_shape, role, clinic.config, "clinic", output_bytes_max);
+        Opener opener(*message, frame, reply_shape, role, clinic.config, output_bytes_max);
         Opened result;
         result.work = run(opener, clinic, budget, &result.slices);
         result.refusal = opener.refusal();

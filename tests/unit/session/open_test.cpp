@@ -259,7 +259,8 @@ TEST_F(Open, the_id_of_an_upsert_follows_its_rule_where_it_is_protected) {
         reply.append_int32("n", 1).open_array("upserted").open_document("0").append_int32("index", 0);
         reply.append_binary("_id", 6, blob).close().close().append_double("ok", 1);
     });
-    const ReplyShape write_result{ReplyShape::Kind::write_result, &accounts, {schema, &schema->root()}};
+    const auto fields = analysis::FieldSpace::of(config::reference_to(accounts), "clinic", "accounts");
+    const ReplyShape write_result{ReplyShape::Kind::write_result, fields, {schema, &schema->root()}};
     EXPECT_EQ(open_body(updated, write_result, role(Kind::reveal)).json(),
               json(R"({"n": 1, "upserted": [{"index": 0, "_id": 145014000}], "ok": 1.0})"));
     EXPECT_EQ(open_body(updated, write_result, role(Kind::omit)).json(),
@@ -272,7 +273,7 @@ TEST_F(Open, the_id_of_an_upsert_follows_its_rule_where_it_is_protected) {
             .close();
         reply.append_null("value").append_double("ok", 1);
     });
-    const ReplyShape value{ReplyShape::Kind::value, &accounts, {schema, &schema->root()}};
+    const ReplyShape value{ReplyShape::Kind::value, fields, {schema, &schema->root()}};
     EXPECT_EQ(open_body(modified, value, role(Kind::reveal)).json(),
               json(R"({"lastErrorObject": {"n": 1, "upserted": 145014000}, "value": null, "ok": 1.0})"));
     EXPECT_EQ(open_body(modified, value, role(Kind::null)).json(),

@@ -72,7 +72,7 @@ class Seal : public ::testing::Test {
     Plan plan_for(const wire::Buffer& frame, Edit::Kind kind = Edit::Kind::encrypt) const {
         Plan plan;
         plan.database = "clinic";
-        plan.protected_namespace = &clinic.patients();
+        plan.fields = clinic.fields();
         const auto message = wire::OpMsg::parse(frame);
         EXPECT_TRUE(message) << message.error().message();
         Bytes rest = message->sequences()[0].documents;
@@ -321,7 +321,8 @@ TEST_F(Seal, a_key_that_cannot_be_had_refuses_the_message_before_any_value_is_se
 TEST_F(Seal, alternative_names_depend_on_the_database) {
     const wire::Buffer frame = insert({from_json(R"({"passport": "C01X00T47"})")});
     Plan plan = plan_for(frame);
-    plan.database = "other_{database}";
+    plan.fields =
+        analysis::FieldSpace::of(config::reference_to(clinic.patients()), "other_{database}", "patients");
     const auto message = wire::OpMsg::parse(frame).value();
     Sealer sealer(message, frame, plan, clinic.config, limit);
     ASSERT_EQ(sealer.step(clinic.ring, Clinic::now(), {}), Work::need_keys);

@@ -3,20 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <boost/assert.hpp>
-#include <boost/system/result.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "config/extended_json.hpp"
-#include "config/json_reader.hpp"
-#include "config/schema_builder.hpp"
 #include "proxy/analysis/analysis.hpp"
 #include "proxy/bson/builder.hpp"
 #include "proxy/session/analysis_request.hpp"
 #include "proxy/session/answer.hpp"
 #include "proxy/session/gateway_hello.hpp"
 #include "proxy/session/mark.hpp"
+#include "proxy/session/recent_schemas.hpp"
 
 namespace fieldgate::session {
 namespace {
@@ -48,24 +45,6 @@ class PlainCollections final : public analysis::Catalog {
         return &facts;
     }
 };
-
-boost::system::result<std::shared_ptr<const config::Schema>, Refusal> schema_from(const GivenSchema& given) {
-    const auto invalid = [&](const std::string& why) {
-        return Refusal{analysis::code::failed_to_parse, analysis::code_name(analysis::code::failed_to_parse),
-                       "Invalid schema of " + given.name.database + "." + given.name.collection + ": " + why};
-    };
-    if (given.schema.empty()) return std::make_shared<const config::Schema>();
-    std::vector<config::Problem> found;
-    config::ProblemList problems(found, {});
-    auto node = config::read_json(bson::to_json(given.schema.bytes()), problems);
-    if (node) config::decode_extended_json(*node, problems);
-    if (!node || !found.empty()) return invalid(found.empty() ? "it is not JSON" : found.front().what);
-    config::BuiltSchema built = config::build_schema(
-        *node, given.remote ? config::SchemaOrigin::remote : config::SchemaOrigin::local);
-    if (built.schema) return std::move(built.schema);
-    BOOST_ASSERT(!built.problems.empty());
-    return invalid(built.problems.front().path + ": " + built.problems.front().what);
-}
 
 bool has_markings(const analysis::Plan& plan) {
     return std::any_of(plan.edits.begin(), plan.edits.end(),
@@ -137,6 +116,7 @@ struct QueryAnalyser::State {
     const std::uint64_t connection_id;
     wire::Header header;  // of the request
     std::int32_t next_id = 1;
+    RecentSchemas schemas;
     std::unique_ptr<AnalysisJob> job;  // only while a command is analysed
     std::string_view last_command = "unknown";
     std::int64_t now_unix_ms = 0;
@@ -214,7 +194,7 @@ std::optional<Refusal> QueryAnalyser::State::take_schemas() {
     made.key_vault.database.clear();
     made.key_vault.collection.clear();
     for (const GivenSchema& given : job->given) {
-        auto schema = schema_from(given);
+        auto schema = schemas.get(given);
         if (schema.has_error()) return schema.error();
         if ((*schema)->empty()) continue;
         if (given.name.collection.find('*') != std::string::npos)

@@ -12,7 +12,7 @@ namespace fieldgate::session {
 
 // One connection of a driver that encrypts by itself and takes fieldgate for mongocryptd
 // (`serves: query-analysis`). Sans-I/O: the bytes of one request in, the bytes of its answer out; it needs no
-// upstream, no keys and no role, and remembers nothing between requests.
+// upstream, no keys and no role, and no request depends on an earlier one.
 //
 // Answered: the handshake, ping, buildInfo, the end of sessions, and the commands that drivers have analysed,
 // with `result` as the command with markings in the place of protected values. Everything else is refused,

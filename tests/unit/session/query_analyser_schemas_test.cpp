@@ -42,6 +42,23 @@ TEST_F(QueryAnalyserTest, reads_a_validator_as_remote_and_the_applications_schem
     expect_refused(with("false"), 9, "'required' is only allowed with a remote schema");
 }
 
+// More than are kept, each asked for twice in a row and all of them again: none is taken for another.
+TEST_F(QueryAnalyserTest, keeps_schemas_apart) {
+    const auto find = [](int number, std::string_view remote) {
+        return R"({"find": "patients", "filter": {"f)" + std::to_string(number) +
+               R"(": 5}, "jsonSchema": {"bsonType": "object", "properties": {"f)" + std::to_string(number) +
+               R"(": {"encrypt": {"bsonType": "int", "algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-Deterministic",
+                   "keyId": [{"$binary": {"base64": "EREREREREREREREREREREQ==", "subType": "04"}}]}}}},
+                   "isRemoteSchema": )" +
+               std::string(remote) + R"(, "$db": "clinic"})";
+    };
+    for (int round = 0; round < 2; ++round)
+        for (int number = 0; number < 20; ++number)
+            for (const std::string_view remote : {"true", "false", "false"})
+                EXPECT_EQ(marked_as_json(result(find(number, remote)), "filter.f" + std::to_string(number)),
+                          marking(1, "5"));
+}
+
 TEST_F(QueryAnalyserTest, requires_no_encryption_for_a_validator_without_encrypt) {
     const Buffer reply =
         ask(R"({"find": "patients", "filter": {"ssn": 5}, "jsonSchema": {"bsonType": "object",
@@ -151,6 +168,8 @@ TEST_F(QueryAnalyserTest, refuses_what_is_not_about_one_collection) {
           R"({"bulkWrite": 1, "ops": [], "nsInfo": [])",
           R"({"bulkWrite": 1, "ops": [], "nsInfo": [{"ns": "a"}])"})
         expect_refused(on_patients(command), 73, "non-collection command not supported");
+    expect_refused(with_schemas(R"({"aggregate": 1, "pipeline": [], "cursor": {})", two_schemas), 2,
+                   "Missing encryption schema");
 }
 
 TEST_F(QueryAnalyserTest, refuses_commands_that_carry_nothing_to_analyse) {

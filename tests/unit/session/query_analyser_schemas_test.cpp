@@ -258,14 +258,21 @@ TEST_F(QueryAnalyserTest, bounds_the_bytes_of_a_command) {
     EXPECT_EQ(code_of(reply), 10334);
 }
 
-// Each marking makes an int32 54 bytes longer.
-TEST_F(QueryAnalyserTest, bounds_the_bytes_of_markings) {
-    const auto insert = [](std::size_t count) {
-        std::vector<Buffer> documents(count, json(R"({"ssn": 5})"));
+TEST_F(QueryAnalyserTest, bounds_the_bytes_of_a_command_with_its_markings) {
+    // The answer's bound: 16 MiB + 16 KiB for the command, and room for what stands around it.
+    constexpr std::size_t most = 16 * 1024 * 1024 + 16 * 1024 + 1024;
+    const auto insert = [](std::size_t padding) {
+        std::vector<Buffer> documents(1000, json(R"({"ssn": 5})"));
+        Buffer padded;
+        Builder(padded).append_string("x", std::string(padding, 'x')).finish();
+        documents.push_back(std::move(padded));
         return with_sequences(on_patients(R"({"insert": "patients")"), {{"documents", std::move(documents)}});
     };
-    EXPECT_EQ(code_of(ask(insert(150000))), 0);
-    const Buffer reply = ask(insert(250000));
+    const std::size_t unpadded = send(insert(0)).answer.size();
+    const auto fits = send(insert(most - unpadded));
+    EXPECT_EQ(fits.refusal, "");
+    EXPECT_EQ(fits.answer.size(), most);
+    const Buffer reply = ask(insert(most - unpadded + 1));
     EXPECT_EQ(code_of(reply), 10334);
     EXPECT_NE(errmsg_of(reply).find("markings"), std::string::npos);
 }

@@ -122,6 +122,23 @@ def test_a_collection_without_schema(encrypting, database):
     assert collection.distinct("text") == ["a", "b"]
 
 
+def test_a_join_of_collections_without_schema(encrypting, database):
+    """The driver asks for the analyser's wire version first, then sends a schema for each collection."""
+    beds, wards = encrypting[database].beds, encrypting[database].wards
+    beds.insert_one({"_id": 1, "ward": "w"})
+    wards.insert_one({"_id": "w", "floor": 3})
+    join = [{"$lookup": {"from": "wards", "localField": "ward", "foreignField": "_id", "as": "wards"}}]
+    assert list(beds.aggregate(join)) == [{"_id": 1, "ward": "w", "wards": [{"_id": "w", "floor": 3}]}]
+
+
+def test_collections_and_indexes_are_made(encrypting, database, direct):
+    collection = encrypting[database].create_collection("patients")
+    assert collection.create_index("ssn", unique=True) == "ssn_1"
+    with pytest.raises(EncryptionError):
+        collection.create_index("email", unique=True)
+    assert sorted(direct[database].patients.index_information()) == ["_id_", "ssn_1"]
+
+
 def test_the_schema_of_a_validator(stand, gateway, straight, schema, direct, database, patient):
     """The driver asks the server for the collection's validator and sends it along as remote."""
     validator = {"bsonType": "object", "required": ["name"], "encryptMetadata": schema["encryptMetadata"],

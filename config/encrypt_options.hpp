@@ -22,6 +22,9 @@ struct EncryptOptions {
     bool bson_types_are_refused = false;
 };
 
+// Of a keyAltName or a JSON pointer: each field may have its own copy.
+inline constexpr std::size_t key_name_bytes_max = 4096;
+
 using Report = std::function<void(const Node& at, const std::string& what)>;
 
 // `keyword` is "encrypt" or "encryptMetadata". Problems go to `report`.

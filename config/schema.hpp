@@ -135,8 +135,14 @@ class Schema {
 
     PathMatch match(std::string_view dotted_path) const { return match_path(root_, dotted_path); }
 
+    // Patterns of one object that define the same are one field, as is a name that such a pattern matches: it
+    // has the path of the first in fields(), and these paths of the others, with its index.
+    using OtherPaths = std::vector<std::pair<std::string, std::uint16_t>>;
+    const OtherPaths& other_paths() const { return other_paths_; }
+
     SchemaNode root_;                     // for the builder
     std::vector<EncryptedField> fields_;  // for the builder
+    OtherPaths other_paths_;              // for the builder
 };
 
 }  // namespace fieldgate::config

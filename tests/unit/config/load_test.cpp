@@ -232,7 +232,7 @@ const BadRow bad_rows[] = {
     {schemas("\n  db.c:\n    schema:\n      bsonType: object\n      required: [x]\n      properties:\n"
              "        x:\n          encrypt:\n            algorithm: foo\n            keyAltName: k"),
      {"7: schemas.db.c.schema: JSON schema keyword 'required' is only allowed with a remote schema",
-      "11: schemas.db.c.schema.properties.x.encrypt: unknown algorithm 'foo'"}},
+      "11: schemas.db.c.schema.properties.x.encrypt: BadValue: unknown algorithm 'foo'"}},
     {schemas("{ db.c: { schema: } }"), {"3: schemas.db.c.schema: a schema must be an object, not null"}},
     {schemas("{ db.c: { schema: { bsonType: object, properties: { x: { encrypt: { keyId: [{ $uuid: 5 }] } } "
              "} } } }"),

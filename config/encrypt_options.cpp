@@ -152,6 +152,10 @@ std::optional<std::vector<std::uint8_t>> read_types(const Node& node, const Repo
 
 }  // namespace
 
+std::string_view algorithm_name(Algorithm algorithm) {
+    return algorithm == Algorithm::deterministic ? deterministic_name : random_name;
+}
+
 EncryptOptions read_encrypt_options(const Node& node, const std::string& keyword, const Report& report) {
     EncryptOptions options;
     const bool is_metadata = keyword == "encryptMetadata";

@@ -3,13 +3,17 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/node.hpp"
 #include "config/schema.hpp"
 
-// The contents of one `encrypt` or `encryptMetadata` object. Used by schema_builder only.
+// The contents of one `encrypt` or `encryptMetadata` object. Used by schema_builder and schema_writer only.
 namespace fieldgate::config {
+
+// As schemas write it.
+std::string_view algorithm_name(Algorithm algorithm);
 
 // What an object says itself; what is missing is inherited from the nearest encryptMetadata above that has
 // it.

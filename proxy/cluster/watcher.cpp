@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proxy/bson/view.hpp"
+#include "proxy/cluster/checked_stream.hpp"
 #include "proxy/cluster/mongoc.hpp"
 #include "proxy/cluster/primary_tracker.hpp"
 #include "proxy/keys/worker.hpp"
@@ -94,7 +95,7 @@ struct Watcher::State {
     keys::Worker probe_worker{"cluster-probe"};
     keys::Worker worker{"cluster-watch", std::chrono::duration_cast<std::chrono::milliseconds>(tick),
                         [this] { on_tick(); }};
-    PoolPtr pool;  // last: its threads call into everything above
+    std::unique_ptr<CheckedPool> pool;  // last: its threads call into everything above
 
     // Changes the tracker and does what follows from it. `change` must not call libmongoc: the lock may be
     // held by the thread that libmongoc is waiting for.
@@ -172,27 +173,31 @@ struct Watcher::State {
     void start_discovery() {
         const UriPtr uri = parse_uri(options.uri);
         set_default_ms(*uri, MONGOC_URI_HEARTBEATFREQUENCYMS, heartbeat_ms);
+        if (options.connect_timeout_max)
+            cap_ms(*uri, MONGOC_URI_CONNECTTIMEOUTMS, *options.connect_timeout_max);
         // As current drivers do: one seed without replicaSet= is asked for its set, not taken for all there
         // is.
         if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_DIRECTCONNECTION)) {
             mongoc_uri_set_option_as_bool(uri.get(), MONGOC_URI_DIRECTCONNECTION, false);
         }
         bson_error_t error{};
-        pool.reset(mongoc_client_pool_new_with_error(uri.get(), &error));
-        if (!pool) throw std::runtime_error(without_secrets(error.message, options.uri));
+        auto checked = std::make_unique<CheckedPool>(*uri, error);
+        mongoc_client_pool_t* const clients = checked->get();
+        if (clients == nullptr) throw std::runtime_error(without_secrets(error.message, options.uri));
+        pool = std::move(checked);
         if (mongoc_uri_get_appname(uri.get()) == nullptr)
-            mongoc_client_pool_set_appname(pool.get(), "fieldgate");
+            mongoc_client_pool_set_appname(clients, "fieldgate");
 
         mongoc_apm_callbacks_t* callbacks = mongoc_apm_callbacks_new();
         mongoc_apm_set_topology_changed_cb(callbacks, &State::on_topology_changed);
         mongoc_apm_set_server_heartbeat_started_cb(callbacks, &State::on_heartbeat_started);
         mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, &State::on_heartbeat_succeeded);
         mongoc_apm_set_server_heartbeat_failed_cb(callbacks, &State::on_heartbeat_failed);
-        mongoc_client_pool_set_apm_callbacks(pool.get(), callbacks, this);
+        mongoc_client_pool_set_apm_callbacks(clients, callbacks, this);
         mongoc_apm_callbacks_destroy(callbacks);
 
         // Monitoring starts with the first client that is taken.
-        mongoc_client_pool_push(pool.get(), mongoc_client_pool_pop(pool.get()));
+        mongoc_client_pool_push(clients, mongoc_client_pool_pop(clients));
     }
 
     void on_tick() {

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <future>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -57,6 +58,86 @@ TEST(ReplyCheck, refuses_what_is_malformed) {
         for (const MalformedReply& reply : malformed_replies()) {
             EXPECT_TRUE(check_reply(reply.of(request, sound), opcode)) << reply.name;
         }
+    }
+}
+
+bool takes(std::string_view json) {
+    const auto document = bson::from_json(json);
+    return !check_reply(wire::make_op_msg(1, 7, document.value()), wire::Opcode::msg);
+}
+
+TEST(ReplyCheck, knows_what_members_look_like) {
+    for (const char* member : {"db1:27017", "DB-1.clinic_x.example:1", "127.0.0.1:65535", "[::1]:27017"}) {
+        for (const char* field : {"hosts", "passives", "arbiters"})
+            EXPECT_TRUE(takes(std::string(R"({")") + field + R"(": [")" + member + "\"]}")) << member;
+        EXPECT_TRUE(takes(std::string(R"({"me": ")") + member + "\"}")) << member;
+    }
+    for (const std::string& member :
+         {std::string("1"), std::string("null"), std::string("[]"), std::string(R"("")"),
+          std::string(R"("db1")"), std::string(R"("db1:")"), std::string(R"("db1:0")"),
+          std::string(R"("db1:65536")"), std::string(R"("db1:+1")"), std::string(R"("db1:1x")"),
+          std::string(R"(":1")"), std::string(R"("a b:1")"), std::string(R"("[]:1")"),
+          std::string(R"("[::1:1")"), std::string(R"("[::x]:1")"), std::string(R"("/tmp/x.sock")"),
+          '"' + std::string(254, 'h') + ":1\""}) {
+        EXPECT_FALSE(takes(R"({"hosts": [)" + member + "]}")) << member;
+        EXPECT_FALSE(takes(R"({"primary": )" + member + "}")) << member;
+    }
+    EXPECT_TRUE(takes(R"({"hosts": [")" + std::string(253, 'h') + ":1\"]}"));
+    EXPECT_FALSE(takes(R"({"hosts": "db1:1"})"));
+}
+
+TEST(ReplyCheck, takes_50_members_and_no_more) {
+    const auto with_members = [](std::size_t count) {
+        std::string hosts;
+        for (std::size_t i = 1; i < count; ++i)
+            hosts += (i == 1 ? "\"h" : ", \"h") + std::to_string(i) + ":1\"";
+        return R"({"hosts": [)" + hosts + R"(], "arbiters": ["a:1"]})";
+    };
+    EXPECT_TRUE(takes(with_members(replica_set_members_max)));
+    EXPECT_FALSE(takes(with_members(replica_set_members_max + 1)));
+}
+
+TEST(ReplyCheck, wants_fields_of_the_type_they_have) {
+    for (const char* sound :
+         {R"({"compression": []})", R"({"errorLabels": ["x"]})", R"({"code": 13, "errmsg": "no"})",
+          R"({"code": 13.0})", R"({"code": 2147483647})",
+          R"({"writeErrors": [{"code": 11000, "errmsg": "x"}]})",
+          R"({"writeConcernError": {"code": 64, "errmsg": "x", "errorLabels": []}})",
+          R"({"cursor": {"id": 0, "ns": "a.b", "firstBatch": [{}], "nextBatch": []}})",
+          R"({"speculativeAuthenticate": {}})", R"({"anything": {"code": 0, "hosts": 1}})"}) {
+        EXPECT_TRUE(takes(sound)) << sound;
+    }
+    for (const char* odd : {R"({"compression": ["zlib"]})",
+                            R"({"compression": {}})",
+                            R"({"errorLabels": "x"})",
+                            R"({"errorLabels": [1]})",
+                            R"({"saslSupportedMechs": [1]})",
+                            R"({"code": 0})",
+                            R"({"code": "13"})",
+                            R"({"code": -1})",
+                            R"({"code": 2147483648})",
+                            R"({"code": 1.5})",
+                            R"({"errmsg": 1})",
+                            R"({"setName": 1})",
+                            R"({"msg": 1})",
+                            R"({"writeErrors": {}})",
+                            R"({"writeErrors": [1]})",
+                            R"({"writeErrors": [{"code": 0}]})",
+                            R"({"writeConcernError": []})",
+                            R"({"writeConcernError": {"code": 0}})",
+                            R"({"writeConcernError": {"errmsg": 1}})",
+                            R"({"writeConcernError": {"errorLabels": 1}})",
+                            R"({"cursor": 1})",
+                            R"({"cursor": {"ns": 1}})",
+                            R"({"cursor": {"id": "x"}})",
+                            R"({"cursor": {"firstBatch": {}}})",
+                            R"({"cursor": {"nextBatch": [1]}})",
+                            R"({"speculativeAuthenticate": 1})",
+                            R"({"topologyVersion": 1})",
+                            R"({"tags": []})",
+                            R"({"lastWrite": 1})",
+                            R"({"$clusterTime": 1})"}) {
+        EXPECT_FALSE(takes(odd)) << odd;
     }
 }
 
@@ -215,6 +296,174 @@ TEST(CheckedStream, keeps_malformed_awaited_hellos_from_the_monitors) {
         hostile.armed = false;
         EXPECT_TRUE(find(watcher, 10s).has_value());
     });
+}
+
+// Values of which some do not fit, whatever the field is.
+void append_odd_value(bson::Builder& builder, std::string_view key, std::size_t kind) {
+    switch (kind) {
+        case 0:
+            builder.append_null(key);
+            break;
+        case 1:
+            builder.append_int32(key, -7);
+            break;
+        case 2:
+            builder.append_int64(key, std::numeric_limits<std::int64_t>::max());
+            break;
+        case 3:
+            builder.append_double(key, 1e300);
+            break;
+        case 4:
+            builder.append_string(key, std::string(70000, 'x'));
+            break;
+        case 5:
+            builder.append_string(key, "");
+            break;
+        case 6:
+            builder.append_string(key, std::string_view("a\0\xff", 3));
+            break;
+        case 7:
+            builder.append_binary(key, 0, {});
+            break;
+        case 8:
+            builder.open_document(key).close();
+            break;
+        case 9:
+            builder.open_document(key).append_int32("a", 1).append_string("id", "x").close();
+            break;
+        case 10:
+            builder.open_array(key).append_int32("0", 1).append_null("1").close();
+            break;
+        case 11:
+            builder.open_array(key).append_string("0", "").append_string("1", "\xff:1").close();
+            break;
+        default:
+            builder.open_array(key).open_document("0").append_null("code").close().close();
+            break;
+    }
+}
+constexpr std::size_t odd_kinds = 13;
+
+// Sound messages that say odd things. libmongoc takes many fields for what they should be.
+TEST(CheckedStream, odd_fields_of_sound_answers_do_no_harm) {
+    constexpr std::array fields{"hosts",
+                                "passives",
+                                "arbiters",
+                                "setName",
+                                "me",
+                                "primary",
+                                "tags",
+                                "lastWrite",
+                                "topologyVersion",
+                                "electionId",
+                                "setVersion",
+                                "maxBsonObjectSize",
+                                "maxMessageSizeBytes",
+                                "maxWriteBatchSize",
+                                "minWireVersion",
+                                "maxWireVersion",
+                                "compression",
+                                "$clusterTime",
+                                "logicalSessionTimeoutMinutes",
+                                "msg",
+                                "serviceId",
+                                "ok",
+                                "ismaster",
+                                "isWritablePrimary",
+                                "secondary",
+                                "arbiterOnly",
+                                "hidden",
+                                "helloOk",
+                                "speculativeAuthenticate",
+                                "saslSupportedMechs",
+                                "errmsg",
+                                "code",
+                                "errorLabels",
+                                "operationTime",
+                                "cursor",
+                                "payload",
+                                "conversationId",
+                                "done",
+                                "writeErrors",
+                                "writeConcernError",
+                                "n",
+                                "recoveryToken",
+                                "topologyVersion.processId",
+                                "topologyVersion.counter",
+                                "$clusterTime.clusterTime",
+                                "lastWrite.lastWriteDate",
+                                "lastWrite.opTime",
+                                "speculativeAuthenticate.payload",
+                                "speculativeAuthenticate.conversationId",
+                                "speculativeAuthenticate.done",
+                                "writeConcernError.code",
+                                "writeConcernError.errmsg",
+                                "writeConcernError.errInfo",
+                                "firstBatch",
+                                "id",
+                                "ns"};
+    const auto answer = [](std::string_view field, std::size_t kind, const std::string& address) {
+        bson::Buffer buffer;
+        bson::Builder reply(buffer);
+        if (const std::size_t dot = field.find('.'); dot != std::string_view::npos) {
+            // Beside what must be there for it to be looked at.
+            const std::string_view inner = field.substr(dot + 1);
+            field = field.substr(0, dot);
+            reply.open_document(field);
+            append_odd_value(reply, inner, kind);
+            constexpr std::array<std::uint8_t, 12> process_id{};
+            if (inner != "processId") reply.append_object_id("processId", process_id);
+            for (const char* number : {"counter", "conversationId"})
+                if (inner != number) reply.append_int64(number, 1);
+            if (inner != "payload") reply.append_binary("payload", 0, process_id);
+            if (inner != "done") reply.append_bool("done", false);
+            reply.close();
+        } else {
+            append_odd_value(reply, field, kind);
+        }
+        const auto append_others = [&](const bson::Buffer& document) {
+            for (const bson::Element& element : *bson::DocumentView::check(document, {})) {
+                if (element.key() == field) continue;
+                if (element.key() == "cursor" && (field == "firstBatch" || field == "id" || field == "ns")) {
+                    reply.open_document("cursor");
+                    append_odd_value(reply, field, kind);
+                    for (const bson::Element& inner : element.document())
+                        if (inner.key() != field) reply.append_element(inner);
+                    reply.close();
+                    continue;
+                }
+                reply.append_element(element);
+            }
+        };
+        append_others(hello_reply("primary", address));
+        append_others(cursor_reply("encryption.__keyVault", {testing::ok_reply()}));
+        reply.finish();
+        return buffer;
+    };
+    std::vector<std::thread> threads;
+    for (const char* field : fields) {
+        threads.emplace_back([&answer, field] {
+            for (std::size_t kind = 0; kind < odd_kinds; ++kind) {
+                std::promise<std::string> listening;
+                const std::shared_future<std::string> address = listening.get_future().share();
+                const ScriptedServer server(
+                    [&](bson::DocumentView) { return answer(field, kind, address.get()); });
+                listening.set_value(server.address());
+                const Watcher watcher({.uri = "mongodb://" + server.address() + "/?connectTimeoutMS=300",
+                                       .on_member_lost = {},
+                                       .log = {}});
+                for (const char* user : {"", "u:p@"}) {
+                    KeyVaultClient client(
+                        {"mongodb://" + (user + server.address()) + "/?connectTimeoutMS=300", "encryption",
+                         "__keyVault", 100ms});
+                    for (const bson::Buffer& document : client.find({}).documents)
+                        EXPECT_TRUE(bson::DocumentView::check(document, {})) << field << " " << kind;
+                    static_cast<void>(client.insert(testing::ok_reply()));
+                }
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
 }
 
 // A server may announce what it never sends: within the bound it is waited for, above it is refused at once.

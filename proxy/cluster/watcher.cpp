@@ -90,6 +90,7 @@ struct Watcher::State {
     Clock::time_point next_warning = Clock::now() + first_warning_after;
     std::set<HostPort> standalone_warned;
     bool every_member_removed = false;
+    bool begun = false;  // the constructor has let go of the pool
     Clock::time_point next_restart = Clock::now();
 
     keys::Worker probe_worker{"cluster-probe"};
@@ -156,7 +157,7 @@ struct Watcher::State {
     void restart_discovery() {
         {
             const std::lock_guard lock(mutex);
-            if (!every_member_removed || Clock::now() < next_restart) return;
+            if (!begun || !every_member_removed || Clock::now() < next_restart) return;
             every_member_removed = false;
             next_restart = Clock::now() + restart_after;
         }
@@ -356,6 +357,8 @@ Watcher::Watcher(WatcherOptions options) : state_(std::make_unique<State>()) {
     state_->options = std::move(options);
     state_->sockets = socket_options(state_->options.uri);
     state_->start_discovery();
+    const std::lock_guard lock(state_->mutex);
+    state_->begun = true;
 }
 
 Watcher::~Watcher() {

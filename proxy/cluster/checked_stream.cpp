@@ -21,6 +21,7 @@ extern "C" {
 mongoc_stream_t* mongoc_client_default_stream_initiator(const mongoc_uri_t* uri,
                                                         const mongoc_host_list_t* host, void* user_data,
                                                         bson_error_t* error);
+// NOLINTNEXTLINE(readability-identifier-naming): libmongoc's name
 void _mongoc_client_pool_set_stream_initiator(mongoc_client_pool_t* pool, mongoc_stream_initiator_t initiator,
                                               void* user_data);
 }

@@ -48,6 +48,23 @@ TEST_F(Namespaces, what_the_server_says_about_each_is_asked_first) {
     EXPECT_TRUE(clinic.analyse(R"({"ping": 1})").passed());
 }
 
+TEST_F(Namespaces, one_command_looks_up_128_names_and_no_more) {
+    clinic.catalog.facts.erase("*");
+    const auto view_over = [&](const std::string& view, int count) {
+        NamespaceFacts& facts = clinic.catalog.facts["medicalRecords." + view];
+        facts.is_view = true;
+        for (int i = 0; i < count; ++i) facts.reads.push_back({"medicalRecords", view + std::to_string(i)});
+    };
+    view_over("a", 64);
+    view_over("b", 64);
+    view_over("c", 1);
+    const Outcome most = aggregate(R"({"$unionWith": "b"})", "\"a\"");
+    EXPECT_EQ(most.step, RequestAnalysis::Step::need_namespaces) << most;
+    EXPECT_EQ(most.needed.size(), 128u);
+    expect_refusal(aggregate(R"({"$unionWith": "b"}, {"$unionWith": "c"})", "\"a\""),
+                   code::command_not_supported, "names more namespaces, itself or through views");
+}
+
 TEST_F(Namespaces, views_over_protected_namespaces_are_refused) {
     clinic.catalog.facts["medicalRecords.v"] = {
         .is_view = true, .reads = {{"medicalRecords", "wards"}, {"medicalRecords", "patients"}}};

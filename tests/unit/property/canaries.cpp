@@ -35,6 +35,15 @@ void Canaries::keep(const Buffer& needle, bool is_protected) {
     if (is_protected) needles_.push_back(needle);
 }
 
+Value Canaries::make_number(bool is_protected) {
+    const auto number = static_cast<std::int64_t>(1'000'000'000 + random_.below(1'100'000'000));
+    if (is_protected) {
+        numbers_.insert(number);
+        spelled_.push_back(std::to_string(number));
+    }
+    return random_.chance(50) ? int64(number) : real(static_cast<double>(number));
+}
+
 Value Canaries::make(Type type, bool is_protected) {
     switch (type) {
         case Type::string:

@@ -18,6 +18,8 @@ class Canaries {
     // without room for one (booleans, null, the keys at the ends) give what they have. `is_protected`: it
     // must not be found.
     Value make(Type type, bool is_protected);
+    // A whole number that an int32 could hold, as another type.
+    Value make_number(bool is_protected);
     std::size_t protected_count() const { return needles_.size() + numbers_.size(); }
 
     // What of the protected values a message shows; empty: nothing. In order: the raw bytes, then whatever

@@ -209,35 +209,35 @@ Command Generator::bulk_write() {
     const auto name_of = [](std::string_view collection) {
         return object({{"ns", text(std::string(database) + "." + std::string(collection))}});
     };
-    // The protected collection, or it and one without a schema.
-    const bool two = random_.chance(30);
-    const std::int32_t index = two && random_.chance(50) ? 1 : 0;
-    if (index == 1) names.documents.push(name_of(plain_collection));
+    // The protected collection, alone or with another one, which may be protected as well.
+    const Collection* other = nullptr;
+    if (random_.chance(40)) other = &random_.pick(collections_);
+    const bool two = random_.chance(50) || other != nullptr;
+    const std::int32_t own = two && random_.chance(50) ? 1 : 0;
+    const Value second = name_of(other == nullptr ? plain_collection : other->name);
+    if (own == 1) names.documents.push(second);
     names.documents.push(name_of(collection_.name));
-    if (two && index == 0) names.documents.push(name_of(plain_collection));
+    if (two && own == 0) names.documents.push(second);
     for (std::size_t left = 1 + random_.below(3); left > 0; --left) {
-        switch (random_.below(4)) {
-            case 0:
-                operations.documents.push(
-                    object({{"insert", int32(index)}, {"document", document(collection_.tree, 0)}}));
-                break;
-            case 1:
-                operations.documents.push(
-                    object({{"delete", int32(index)}, {"filter", filter(collection_.tree, 0)}}));
-                break;
-            case 2:
-                operations.documents.push(
-                    object({{"insert", int32(1 - index)}, {"document", object({{"ward", int32(1)}})}}));
-                break;
-            default: {
-                std::string kind;
-                Value mods = update_value(kind);
-                operations.documents.push(object({{"update", int32(index)},
-                                                  {"filter", filter(collection_.tree, 0)},
-                                                  {"updateMods", std::move(mods)}}));
-                break;
-            }
+        const bool elsewhere = two && random_.chance(30);
+        const Tree nothing;
+        const Tree& tree = !elsewhere ? collection_.tree : other == nullptr ? nothing : other->tree;
+        Value operation = object();
+        const auto add = [&](const char* name, const char* with, Value value) {
+            operation.add(name, int32(elsewhere ? 1 - own : own));
+            if (std::string_view(name) != "insert") operation.add("filter", filter(tree, 0));
+            if (with != nullptr) operation.add(with, std::move(value));
+        };
+        const std::size_t choice = random_.below(3);
+        if (choice == 0) {
+            add("insert", "document", document(tree, 0));
+        } else if (choice == 1 || elsewhere) {
+            add("delete", nullptr, {});
+        } else {
+            std::string kind;
+            add("update", "updateMods", update_value(kind));
         }
+        operations.documents.push(std::move(operation));
     }
     lay_out(operations);
     lay_out(names);

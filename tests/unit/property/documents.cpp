@@ -51,6 +51,9 @@ Value Generator::unfit_value() {
 }
 
 Value Generator::field_value(const Field& field) {
+    const bool is_number =
+        !field.types.empty() && (field.types[0] == Type::int32 || field.types[0] == Type::int64);
+    if (is_number && random_.chance(with_coercion ? 20 : wildness_)) return canaries_.make_number(true);
     if (wild()) return unfit_value();
     if (!field.types.empty()) return canaries_.make(random_.pick(field.types), true);
     for (;;) {
@@ -96,12 +99,12 @@ Value Generator::document(const Tree& node, unsigned level) {
         result.add(member.written_name(),
                    child.is_field() ? field_value(*child.field) : parent_value(child, level));
     }
-    if (wild()) spoil(result, node);
+    if (wild()) spoil(result, node, level);
     return result;
 }
 
 // Protected values under names that only look like other ones.
-void Generator::spoil(Value& result, const Tree& node) {
+void Generator::spoil(Value& result, const Tree& node, unsigned level) {
     const std::vector<Place> below = places(node);
     if (below.empty()) return;
     const Place& place = random_.pick(below);
@@ -120,7 +123,7 @@ void Generator::spoil(Value& result, const Tree& node) {
             if (place.is_field()) result.add(place.path + ".x", unfit_value());
             break;
         case 3:  // beside protected fields, but not at the root, where a number is a name
-            if (&node != &collection_.tree && place.is_field())
+            if (level > 0 && place.is_field())
                 result.add(random_.chance(50) ? "0" : "$each", object({{place.path, unfit_value()}}));
             break;
         default:

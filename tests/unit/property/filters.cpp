@@ -27,7 +27,7 @@ std::optional<Place> Generator::pick_place(const std::vector<Place>& all, bool d
 
 std::string Generator::spoilt_path(std::string path) {
     const std::size_t dot = path.find('.');
-    switch (random_.below(7)) {
+    switch (random_.below(8)) {
         case 0:
             return path + ".x";
         case 1:
@@ -36,6 +36,8 @@ std::string Generator::spoilt_path(std::string path) {
             return path + ".$";
         case 3:
             return path + ".$[]";
+        case 6:
+            return path + ".";
         case 4:
             return dot == std::string::npos ? path : path.insert(dot, ".0");
         case 5:

@@ -49,7 +49,7 @@ class Generator {
     Value plain_value(unsigned level);
     Value value_at(const Standing& at);  // what could be stored there
     std::string plain_name(unsigned level);
-    void spoil(Value& document, const Tree& node);
+    void spoil(Value& document, const Tree& node, unsigned level);
 
     // filters.cpp
     Value filter(const Tree& root, unsigned level);

@@ -126,7 +126,7 @@ Value Generator::assigning_stage(const std::string& name, Tree& root, bool in_up
     for (std::size_t left = 1 + random_.below(2); left > 0; --left) {
         // In a reading pipeline a constant is only shown; in an update it is stored.
         const std::string path = in_update ? any_path(collection_.tree) : any_path(root);
-        const Standing stored = in_update ? standing(collection_.tree, path) : Standing{};
+        const Standing stored = in_update ? standing_by_name(collection_.tree, path) : Standing{};
         const std::optional<Place> source = pick_place(places(root), false);
         if (source && random_.chance(30)) {
             Tree copied = *source->node;

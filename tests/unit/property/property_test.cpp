@@ -31,9 +31,6 @@ const std::set<std::string> accepted_without_protected_values = {
     "createIndexes",
     "create",
 };
-// `patternProperties` in the schemas, once the configuration takes them.
-constexpr bool with_patterns = false;
-
 constexpr std::size_t collections = 100;
 constexpr std::uint64_t everyday_seed = 20261125;
 constexpr int failures_shown_max = 5;
@@ -91,7 +88,7 @@ void print(const char* heading, const std::map<std::string, Tally>& tallies) {
 class Property : public ::testing::Test {
  protected:
     const std::uint64_t seed = number_from("FIELDGATE_PROPERTY_SEED", everyday_seed);
-    Stand stand{seed, collections, with_patterns};
+    Stand stand{seed, collections};
     std::map<std::string, Tally> kinds;
     std::map<std::string, Tally> features;
     int failures = 0;

@@ -14,6 +14,10 @@ namespace fieldgate::property {
 inline constexpr const char* database = "clinic";
 inline constexpr const char* plain_collection = "wards";
 
+// What the configuration is to take some day: to be true once it does.
+inline constexpr bool with_patterns = false;  // `patternProperties` in schemas
+inline constexpr bool with_coercion = false;  // `coerce_numbers: true`, `nulls: store` and `omit`
+
 // A collection; `tree` is empty for an unprotected one.
 struct Collection {
     std::string name;
@@ -49,7 +53,7 @@ struct Outcome {
 class Stand {
  public:
     // Schemas from the seed, loaded as a user's configuration is. Throws config::LoadError.
-    Stand(std::uint64_t seed, std::size_t collections, bool with_patterns);
+    Stand(std::uint64_t seed, std::size_t collections);
     const std::vector<Collection>& collections() const { return collections_; }
     // As a client whose role may do everything.
     Outcome send(const wire::Buffer& frame);

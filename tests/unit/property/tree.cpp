@@ -79,18 +79,21 @@ std::vector<std::string_view> split(std::string_view path) {
     }
 }
 
+// Whether parts of a path may be positions in arrays.
+enum class Positions : bool { none, skipped };
+
 bool is_number(std::string_view component) {
     return !component.empty() &&
            std::all_of(component.begin(), component.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-Standing read(const Tree& node, std::span<const std::string_view> rest) {
+Standing read(const Tree& node, std::span<const std::string_view> rest, Positions positions) {
     if (rest.empty()) return {node.is_field() ? Standing::Kind::field : Standing::Kind::parent, &node};
     if (node.is_field()) return {Standing::Kind::below, &node};
     Standing strictest;
-    if (const Tree* child = node.child(rest[0])) strictest = read(*child, rest.subspan(1));
-    if (is_number(rest[0]) || rest[0].starts_with('$')) {
-        const Standing skipped = read(node, rest.subspan(1));
+    if (const Tree* child = node.child(rest[0])) strictest = read(*child, rest.subspan(1), positions);
+    if (positions == Positions::skipped && (is_number(rest[0]) || rest[0].starts_with('$'))) {
+        const Standing skipped = read(node, rest.subspan(1), positions);
         if (skipped.kind > strictest.kind) strictest = skipped;
     }
     return strictest;
@@ -150,7 +153,13 @@ Standing standing(const Tree& root, std::string_view path) {
     while (!components.empty() && components[0].starts_with('$')) components.erase(components.begin());
     if (components.empty()) return {};
     const Tree* first = root.child(components[0]);
-    return first == nullptr ? Standing{} : read(*first, std::span(components).subspan(1));
+    return first == nullptr ? Standing{} : read(*first, std::span(components).subspan(1), Positions::skipped);
+}
+
+Standing standing_by_name(const Tree& root, std::string_view path) {
+    const std::vector<std::string_view> components = split(path);
+    const Tree* first = root.child(components[0]);
+    return first == nullptr ? Standing{} : read(*first, std::span(components).subspan(1), Positions::none);
 }
 
 std::vector<Place> places(const Tree& root) {

@@ -48,6 +48,8 @@ struct Standing {
     bool is_protected() const { return kind == Kind::field || kind == Kind::below; }
 };
 Standing standing(const Tree& root, std::string_view path);
+// The same where every part of a path is a name, as in what pipelines assign.
+Standing standing_by_name(const Tree& root, std::string_view path);
 
 // A path and what it leads to.
 struct Place {

@@ -131,7 +131,7 @@ Value Canaries::make(Type type, bool is_protected) {
         case Type::min_key:
             break;
     }
-    return {type, {}, {}};
+    return Value(type);
 }
 
 std::string Canaries::found_raw(Bytes bytes) const {

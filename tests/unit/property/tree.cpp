@@ -130,6 +130,13 @@ void write_schema(const Tree& node, std::string& out) {
 
 }  // namespace
 
+Tree::Tree() = default;
+Tree::Tree(const Tree& other) = default;
+Tree::Tree(Tree&& other) noexcept = default;
+Tree& Tree::operator=(const Tree& other) = default;
+Tree& Tree::operator=(Tree&& other) noexcept = default;
+Tree::~Tree() = default;
+
 const Tree* Tree::child(std::string_view name) const {
     for (const TreeMember& member : members)
         if (!member.is_pattern && member.name == name) return &member.tree;

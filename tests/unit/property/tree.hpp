@@ -20,6 +20,14 @@ struct TreeMember;
 
 // A node at or above protected fields.
 struct Tree {
+    // Out of line: TreeMember is not complete here.
+    Tree();
+    Tree(const Tree& other);
+    Tree(Tree&& other) noexcept;
+    Tree& operator=(const Tree& other);
+    Tree& operator=(Tree&& other) noexcept;
+    ~Tree();
+
     std::optional<Field> field;
     std::vector<TreeMember> members;
 

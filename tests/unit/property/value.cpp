@@ -35,17 +35,27 @@ void write(bson::Builder& builder, const Value& container) {
 
 }  // namespace
 
+Value::Value() = default;
+Value::Value(Type of, Buffer bytes) : type(of), scalar(std::move(bytes)) {}
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
+
 Value& Value::add(std::string key, Value value) {
     members.push_back({std::move(key), std::move(value)});
     return *this;
 }
 
 Value object(std::initializer_list<Member> members) {
-    return {Type::document, {}, members};
+    Value made(Type::document);
+    made.members = members;
+    return made;
 }
 
 Value list(std::initializer_list<Value> values) {
-    Value array{Type::array, {}, {}};
+    Value array(Type::array);
     for (const Value& value : values) array.push(value);
     return array;
 }
@@ -56,7 +66,7 @@ Value pinned(Value value) {
 }
 
 Value scalar(Type type, Buffer bytes) {
-    return {type, std::move(bytes), {}};
+    return Value(type, std::move(bytes));
 }
 
 Value text(std::string_view content, Type type) {

@@ -18,6 +18,15 @@ using bson::Type;
 struct Member;
 
 struct Value {
+    // Out of line: Member is not complete here.
+    Value();
+    explicit Value(Type of, Buffer bytes = {});
+    Value(const Value& other);
+    Value(Value&& other) noexcept;
+    Value& operator=(const Value& other);
+    Value& operator=(Value&& other) noexcept;
+    ~Value();
+
     Type type = Type::null;
     Buffer scalar;                // as it stands behind a key; empty for objects and arrays
     std::vector<Member> members;  // of objects and arrays; keys of arrays are not looked at

@@ -13,6 +13,7 @@ extern const std::span<const FieldRow> count_fields;
 extern const std::span<const FieldRow> distinct_fields;
 extern const std::span<const FieldRow> aggregate_fields;
 extern const std::span<const FieldRow> get_more_fields;
+extern const std::span<const FieldRow> data_size_fields;
 extern const std::span<const FieldRow> explain_fields;
 bool finish_find(Request& request);
 bool finish_count(Request& request);

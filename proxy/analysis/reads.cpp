@@ -123,6 +123,14 @@ constexpr std::array get_more_rows{
     FieldRow{"term", check_scalar},
 };
 
+// The range of an index that is measured.
+constexpr std::array data_size_rows{
+    FieldRow{"keyPattern", check_hint},
+    FieldRow{"min", check_bounds},
+    FieldRow{"max", check_bounds},
+    FieldRow{"estimate", check_scalar},
+};
+
 bool check_verbosity(Request& request, const bson::Element& element) {
     if (element.is_string() && (element.string() == "queryPlanner" || element.string() == "executionStats" ||
                                 element.string() == "allPlansExecution"))
@@ -149,6 +157,7 @@ const std::span<const FieldRow> count_fields = count_rows;
 const std::span<const FieldRow> distinct_fields = distinct_rows;
 const std::span<const FieldRow> aggregate_fields = aggregate_rows;
 const std::span<const FieldRow> get_more_fields = get_more_rows;
+const std::span<const FieldRow> data_size_fields = data_size_rows;
 const std::span<const FieldRow> explain_fields = explain_rows;
 
 bool finish_find(Request& request) {

@@ -62,7 +62,8 @@ const Names general_write{"createUser",
                           "revokeRolesFromRole",
                           "invalidateUserCache",
                           "killOp"};
-const Names revealing_read{"lockInfo", "connPoolStats", "getLog", "currentOp"};
+const Names revealing_read{"lockInfo",  "connPoolStats",  "getLog",
+                           "currentOp", "getAuditConfig", "shardConnPoolStats"};
 const Names revealing_write{"killAllSessions",
                             "killAllSessionsByPattern",
                             "profile",
@@ -78,6 +79,13 @@ const Names revealing_write{"killAllSessions",
                             "configureFailPoint",
                             "replSetStepDown",
                             "replSetFreeze",
+                            "replSetMaintenance",
+                            "replSetResizeOplog",
+                            "autoCompact",
+                            "logApplicationMessage",
+                            "setAuditConfig",
+                            "setFreeMonitoring",
+                            "setUserWriteBlockMode",
                             "fsync",
                             "fsyncUnlock",
                             "logRotate",
@@ -87,6 +95,9 @@ const Names closed{"addShard",
                    "removeShard",
                    "listShards",
                    "getShardMap",
+                   "getDiagnosticData",
+                   "netstat",
+                   "shardingState",
                    "atlasVersion",
                    "replSetGetStatus",
                    "replSetGetConfig",
@@ -105,16 +116,16 @@ const Names closed{"addShard",
                    "clone",
                    "cloneCollection"};
 const Names whole_database{"listCollections", "dbStats", "dbstats", "dbHash"};
-const Names passes_on_protected{"killCursors", "drop",      "dropIndexes",     "deleteIndexes",
-                                "listIndexes", "reIndex",   "compact",         "validate",
-                                "collStats",   "collstats", "dropSearchIndex", "listSearchIndexes"};
+const Names passes_on_protected{"killCursors",   "drop",      "dropIndexes",     "deleteIndexes",
+                                "listIndexes",   "reIndex",   "compact",         "validate",
+                                "collStats",     "collstats", "dropSearchIndex", "listSearchIndexes",
+                                "planCacheClear"};
 const Names refused_on_protected{"mapReduce",
                                  "mapreduce",
                                  "geoSearch",
                                  "parallelCollectionScan",
                                  "cloneCollectionAsCapped",
                                  "convertToCapped",
-                                 "planCacheClear",
                                  "planCacheClearFilters",
                                  "planCacheListFilters",
                                  "planCacheSetFilter",
@@ -122,8 +133,7 @@ const Names refused_on_protected{"mapReduce",
                                  "updateSearchIndex",
                                  "compactStructuredEncryptionData",
                                  "cleanupStructuredEncryptionData"};
-const Names refused_on_protected_full_name{"dataSize",
-                                           "shardCollection",
+const Names refused_on_protected_full_name{"shardCollection",
                                            "reshardCollection",
                                            "refineCollectionShardKey",
                                            "unshardCollection",
@@ -141,7 +151,7 @@ const Names refused_on_protected_full_name{"dataSize",
 const Names tested_apart{
     "insert",       "update",           "delete",        "find",      "getMore", "count",  "distinct",
     "aggregate",    "findAndModify",    "findandmodify", "bulkWrite", "explain", "create", "createIndexes",
-    "dropDatabase", "renameCollection", "collMod"};
+    "dropDatabase", "renameCollection", "collMod",       "dataSize"};
 
 class CommandTable : public ::testing::Test {
  protected:
@@ -431,6 +441,32 @@ TEST_F(CommandTable, explain_passes_on_unprotected_namespaces) {
     expect_refusal(
         run("explain", R"({"aggregate": "wards", "pipeline": [{"$lookup": {"from": "patients"}}]})"),
         code::command_not_supported, "names the protected namespace");
+}
+
+TEST_F(CommandTable, data_sizes_of_ranges_of_plain_keys) {
+    const auto size = [&](const std::string& more) {
+        return run("dataSize", R"("medicalRecords.patients")", more);
+    };
+    const Outcome outcome = size(R"(, "keyPattern": {"name": 1}, "min": {"name": "a"}, "max": {"name": "b"},
+                                     "estimate": true)");
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_EQ(outcome.plan.access, Access::read);
+    EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
+    EXPECT_TRUE(clinic.use(size(R"(, "keyPattern": {"ssn": 1})"), "ssn").matched);
+    for (const std::string bound : {"min", "max"})
+        expect_refusal(size(", \"" + bound + R"(": {"ssn": 5})"), code::operation_not_on_encrypted,
+                       "'" + bound + "' cannot bound encrypted field 'ssn'");
+    expect_refusal(size(R"(, "keyPattern": {"ssn": 145014000})"), code::type_mismatch, "'keyPattern'");
+    expect_refusal(size(R"(, "ssn": 5)"), code::unknown_field, "dataSize.ssn");
+    EXPECT_TRUE(run("dataSize", R"("medicalRecords.wards")", R"(, "min": {"ssn": 5})").passed());
+    for (const std::string value : {R"("wards")", "5", R"(".x")", R"("x.")"})
+        expect_refusal(run("dataSize", value), code::invalid_namespace, "needs the name");
+}
+
+TEST_F(CommandTable, plan_caches_are_cleared_whole) {
+    for (const std::string field : {"query", "sort", "projection"})
+        expect_refusal(run("planCacheClear", R"("patients")", ", \"" + field + R"(": {"ssn": 5})"),
+                       code::unknown_field, "planCacheClear." + field);
 }
 
 TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {

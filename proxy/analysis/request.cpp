@@ -81,6 +81,14 @@ std::string without_positions(std::string_view path) {
     return without;
 }
 
+std::optional<std::string_view> name_that_repeats(bson::DocumentView document) {
+    std::vector<std::string_view> names;
+    for (const bson::Element& element : document) names.push_back(element.key());
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    return twice == names.end() ? std::nullopt : std::optional(*twice);
+}
+
 bool is_number_or_boolean(const bson::Element& value) {
     switch (value.type()) {
         case bson::Type::boolean:
@@ -190,6 +198,7 @@ void Request::mark_used(const config::SchemaNode& node, bool written) {
         use(node.field).matched = true;
         use(node.field).written = use(node.field).written || written;
     }
+    if (node.unknown) plan.names_index = true;  // it may be any field
     node.for_each_child([&](const config::SchemaNode& child) { mark_used(child, written); });
 }
 

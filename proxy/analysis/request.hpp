@@ -58,6 +58,10 @@ std::string why_unusable(const Resolution& at, std::string_view verb, std::strin
 std::string quote(std::string_view name);
 bool is_utf8(std::string_view text);
 
+// A name that stands more than once at the document's own level, if any. In the time of sorting them: clients
+// send documents with any number of names.
+std::optional<std::string_view> name_that_repeats(bson::DocumentView document);
+
 // What options and projections take: a boolean or a number of any type.
 bool is_number_or_boolean(const bson::Element& value);
 
@@ -94,7 +98,7 @@ class Request {
     void enter_part(std::size_t index);
     FieldUse& use(std::uint16_t index) { return plan.uses[index]; }
     void mark_matched(std::uint16_t index);
-    // Every protected field at or below the node is decided by (`written`: and bound to be unique).
+    // Every protected field at or below the node is decided by an index (`written`: and bound to be unique).
     void mark_used(const config::SchemaNode& node, bool written);
     // Every protected field at or below the node may disappear.
     void mark_erased(const config::SchemaNode& node);

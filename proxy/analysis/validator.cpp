@@ -194,14 +194,14 @@ class SchemaWalk {
 
     bool at_properties(bson::DocumentView properties, const config::SchemaNode& node, const std::string& path,
                        const Inherited& inherited, bool may_encrypt) {
+        if (const auto twice = name_that_repeats(properties))
+            return request_.refuse(code::bad_value,
+                                   "A property of $jsonSchema stands twice: " + quote(joined(path, *twice)));
         for (const bson::Element& property : properties) {
             const std::string own = joined(path, property.key());
             if (!property.is_document())
                 return request_.refuse(code::type_mismatch,
                                        "A property of $jsonSchema must be an object: " + quote(own));
-            if (properties.count(property.key()) > 1)
-                return request_.refuse(code::bad_value,
-                                       "A property of $jsonSchema stands twice: " + quote(own));
             if (!at_node(property.document(), node.child(property.key()), own, inherited, may_encrypt))
                 return false;
         }

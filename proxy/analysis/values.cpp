@@ -237,8 +237,8 @@ bool compare_document(Request& request, bson::DocumentView document, const confi
         if (key.empty() || key.starts_with('$') || key.find('.') != std::string_view::npos ||
             config::is_array_position(key))
             return refuse("with the field name", key);
-        if (document.count(key) > 1) return refuse("that has twice", joined(path, key));
     }
+    if (const auto twice = name_that_repeats(document)) return refuse("that has twice", joined(path, *twice));
     // A pattern stands for any number of names: none of them can be known to be missing.
     if (!node.patterns().empty()) return refuse("with names that patterns of the schema stand for, at", path);
     for (const auto& [name, child] : node.children()) {

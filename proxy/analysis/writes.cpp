@@ -139,7 +139,9 @@ bool insert_item(Request& request, bson::DocumentView document) {
         return request.refuse(code::bad_value,
                               "A document without '_id' cannot be inserted where '_id' is encrypted");
     request.statement.inserted = document;
-    return store_document(request, document, root, "", Stored::insert);
+    const bool admitted = store_document(request, document, root, "", Stored::insert);
+    request.statement.inserted.reset();
+    return admitted;
 }
 
 bool statement_item(Request& request, bson::DocumentView) {

@@ -323,6 +323,27 @@ TEST_F(Match, a_whole_object_that_ciphertext_cannot_equal_is_refused) {
                    no, "collation");
 }
 
+TEST_F(Match, a_whole_object_with_many_names_costs_no_more_than_sorting_them) {
+    // Looked up one by one they would take minutes.
+    bson::Buffer body;
+    bson::Builder builder(body);
+    builder.append_string("find", "patients").open_document("filter").open_document("insurance.agent");
+    for (int i = 0; i < 200000; ++i) builder.append_int32("n" + std::to_string(i), i);
+    builder.append_string("code", "x").close().close().append_string("$db", "medicalRecords").finish();
+    EXPECT_EQ(clinic.analyse(body).edits.size(), 1u);
+}
+
+TEST(MatchOfVariants, an_index_on_such_a_path_may_be_on_any_field) {
+    const Variants variants;
+    for (const std::string path : {"murky", "murky.x"}) {
+        EXPECT_TRUE(
+            variants.analyse(R"({"find": "patients", "hint": {")" + path + R"(": 1}})").plan.names_index);
+        expect_refusal(variants.analyse(R"({"find": "patients", "hint": {")" + path + R"(": 5}})"),
+                       code::type_mismatch, "'hint'");
+    }
+    EXPECT_FALSE(variants.analyse(R"({"find": "patients", "hint": {"whole": 1}})").plan.names_index);
+}
+
 TEST(MatchOfVariants, a_path_that_may_be_encrypted_or_not_is_refused) {
     const Variants variants;
     for (const std::string value : {"5", "null", R"({"$exists": true})", R"({"$gt": 5})", "{}"})

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "proxy/analysis/request.hpp"
 #include "support.hpp"
 
 namespace fieldgate::analysis::testing {
@@ -315,6 +316,23 @@ TEST_F(Values, a_json_pointer_to_anything_but_a_name_is_refused) {
     variants.schema->root_.add_child("owner").unknown = true;
     expect_refusal(insert(R"({"deep": {"secret": "s"}, "owner": "bob"})"), code::bad_value, "");
     expect_refusal(insert(R"({"secret": 5, "key": {"name": "alice"}})"), wrong, "[ string ]");
+}
+
+TEST_F(Values, the_name_of_a_key_is_valid_utf8) {
+    for (const std::string name : {"ali\xC3\xA7"
+                                   "e",
+                                   "ali\xFF"
+                                   "ce"}) {
+        bson::Buffer body;
+        bson::Builder builder(body);
+        builder.append_string("insert", "patients").open_array("documents").open_document("0");
+        builder.append_string("secret", "s")
+            .append_string("x", "y")
+            .open_document("key")
+            .append_string("name", name);
+        builder.close().close().close().append_string("$db", "medicalRecords").finish();
+        EXPECT_EQ(variants.analyse(body).passed(), is_utf8(name)) << variants.analyse(body);
+    }
 }
 
 TEST_F(Values, a_json_pointer_serves_inserts_only) {

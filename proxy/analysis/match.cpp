@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "config/bson_types.hpp"
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/values.hpp"
 
@@ -117,6 +118,18 @@ bool is_operator_object(const bson::Element& value) {
     return (*value.document().begin()).key().starts_with('$');
 }
 
+// What $type takes; anything else could be a value of what is below.
+bool names_types(const bson::Element& value) {
+    if (value.is_array()) {
+        const bson::DocumentView types = value.document();
+        return std::all_of(types.begin(), types.end(),
+                           [](const bson::Element& type) { return !type.is_array() && names_types(type); });
+    }
+    if (value.is_string()) return value.string() == "number" || config::bson_type(value.string()).has_value();
+    const auto number = value.whole_number();
+    return number && *number >= -1 && *number <= 127;
+}
+
 bool walk_operators(Request& request, const Subject& subject, bson::DocumentView expression);
 
 bool walk_operator(Request& request, const Subject& subject, const bson::Element& element) {
@@ -149,8 +162,9 @@ bool walk_operator(Request& request, const Subject& subject, const bson::Element
             return refuse_operator(request, subject, "$exists of anything but true, false, 1 and 0");
         }
         case MatchRule::type_of_parent:
-            if (!subject.is_field()) return true;
-            return refuse_operator(request, subject, row->name);
+            if (subject.is_field()) return refuse_operator(request, subject, row->name);
+            if (names_types(element)) return true;
+            return refuse_operator(request, subject, "$type of anything but names and numbers of types");
         case MatchRule::never:
         case MatchRule::expression:
             return refuse_never(request, row->name);

@@ -94,7 +94,12 @@ Listener load_listener(Section& section, const Config& config) {
     if (section.require("name", "logs and metrics need it") != nullptr)
         listener.name = section.string("name").value_or("");
     load_address(section, listener);
-    load_role_name(section, config, listener);
+    using Serves = Listener::Serves;
+    listener.serves = section
+                          .choice<Serves>("serves", {{"clients", Serves::clients},
+                                                     {"query-analysis", Serves::query_analysis}})
+                          .value_or(Serves::clients);
+    if (listener.serves == Serves::clients) load_role_name(section, config, listener);
     if (const Node* node = section.take("tls")) {
         Section tls(section.context(), node, section.path("tls"));
         if (tls.is_present() || node->is_null()) listener.tls = load_tls(tls);
@@ -104,7 +109,7 @@ Listener load_listener(Section& section, const Config& config) {
             "listens on " + listener.host +
                 " without tls: what clients send and receive crosses the network in clear");
     }
-    for (const char* key : {"allow", "identities", "upstream_user", "proxy_protocol", "serves", "advertise"})
+    for (const char* key : {"allow", "identities", "upstream_user", "proxy_protocol", "advertise"})
         section.unsupported(key);
     section.finish();
     return listener;

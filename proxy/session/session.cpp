@@ -64,12 +64,40 @@ Session::~Session() = default;
 
 RequestOutcome Session::on_request(wire::Bytes frame, keys::Clock::time_point now) {
     State& state = *state_;
+    if (state.analyser) return state.analyse_for_driver(frame);
     if (!state.request || state.request->stage == RequestJob::Stage::done) {
         ++state.counters.requests;
         RequestOutcome outcome = state.begin(frame);
         if (state.request->stage == RequestJob::Stage::done) return outcome;
     }
     return state.advance(frame, now);
+}
+
+Session::State::State(Shared s) : shared(std::move(s)), role(shared.config->listeners[shared.listener].role) {
+    using Serves = config::Listener::Serves;
+    if (config().listeners[shared.listener].serves == Serves::query_analysis)
+        analyser = std::make_unique<QueryAnalyser>(shared.config, shared.connection_id);
+}
+
+RequestOutcome Session::State::analyse_for_driver(wire::Bytes frame) {
+    using Kind = QueryAnalyser::Outcome::Kind;
+    if (!std::exchange(analysing, false)) ++counters.requests;
+    QueryAnalyser::Outcome result = analyser->on_request(frame, now_unix_ms());
+    last_command = analyser->last_command();
+    if (result.kind == Kind::again) {
+        analysing = true;
+        return simple(RequestAction::again);
+    }
+    if (!result.refusal.empty()) ++counters.requests_refused;
+    if (!result.answer.empty()) {
+        Pending& entry = pending.emplace_back();
+        entry.kind = Pending::Kind::local_answer;
+        entry.answer = std::move(result.answer);
+    }
+    RequestOutcome outcome =
+        simple(result.kind == Kind::close ? RequestAction::close : RequestAction::answered);
+    outcome.reason = std::move(result.refusal);
+    return outcome;
 }
 
 // Sets the job's stage; the outcome counts only where the stage is `done` already.

@@ -97,6 +97,9 @@ enum class UpstreamState : std::uint8_t {
 // of it), then streams or collects it. Answers made here wait in one queue with the requests that are
 // upstream, so that none overtakes a reply: after every on_request() and every reply_finished(), net/ holds
 // the client's write lock and writes what pop_answer() gives until it gives nothing.
+//
+// On a listener that serves query analysis every request is answered here and none asks for anything: see
+// QueryAnalyser.
 class Session {
  public:
     explicit Session(Shared shared);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/session/open.hpp"
+#include "proxy/session/query_analyser.hpp"
 #include "proxy/session/seal.hpp"
 #include "proxy/session/session.hpp"
 
@@ -58,10 +59,13 @@ struct ReplyJob {
 };
 
 struct Session::State {
-    explicit State(Shared s) : shared(std::move(s)), role(shared.config->listeners[shared.listener].role) {}
+    explicit State(Shared s);
 
     Shared shared;
     std::size_t role;  // index into the roles
+    // For listeners that serve query analysis, in the place of everything below but the queue of answers.
+    std::unique_ptr<QueryAnalyser> analyser;
+    bool analysing = false;  // it has said `again`
     std::vector<Pending> pending;
     std::unique_ptr<RequestJob> request;
     std::unique_ptr<ReplyJob> reply;
@@ -84,6 +88,7 @@ struct Session::State {
     Pending* owed();
     const Pending* owed() const { return const_cast<State*>(this)->owed(); }
 
+    RequestOutcome analyse_for_driver(wire::Bytes frame);
     RequestOutcome begin(wire::Bytes frame);
     RequestOutcome advance(wire::Bytes frame, keys::Clock::time_point now);
     RequestOutcome advance_hello();

@@ -34,8 +34,19 @@ def program(name, doctors, receptionists, parameters):
                 {"CLINIC_PARAMETERS": str(parameters),
                  "CLINIC_RECEPTIONISTS": receptionists, "HOME": str(parameters.parent)})
     if name == "java":
-        return ["java", "-cp", f"{BUILD_DIR}/java/classes:{BUILD_DIR}/java/lib/*", "Clinic", *arguments], {}
+        return ["java", f"-Djna.library.path={BUILD_DIR}/java/native", "-cp",
+                f"{BUILD_DIR}/java/classes:{BUILD_DIR}/java/lib/*", "Clinic", *arguments], {}
+    if name == "php":
+        return ["php", str(CLIENTS / "clinic_php.php"), *arguments], {}
     return [str(BUILD_DIR / "go" / "clinic"), *arguments], {}
+
+
+def view_of(patient):
+    """What every program shows of one patient, from its parameters."""
+    return {
+        "name": patient["name"], "ssn": patient["ssn"], "bloodType": patient["bloodType"], "email": patient["email"],
+        "policyNumber": patient["insurance"]["policyNumber"], "note": patient["medicalRecords"][0]["note"],
+        "dateOfBirthMs": patient["dateOfBirthMs"]}
 
 
 def play(name, doctors, receptionists, given, directory):
@@ -63,10 +74,7 @@ def given_for(database, secrets):
 
 def check_doctors_view(result, given):
     first, others = given["first"], given["others"]
-    assert result["by_ssn"] == {
-        "name": first["name"], "ssn": first["ssn"], "bloodType": first["bloodType"], "email": first["email"],
-        "policyNumber": first["insurance"]["policyNumber"], "note": first["medicalRecords"][0]["note"],
-        "dateOfBirthMs": first["dateOfBirthMs"]}
+    assert result["by_ssn"] == view_of(first)
     assert result["by_policy"] == others[0]["name"]
     assert result["changed"] == [given["newEmail"], given["newBlood"]]
     assert result["emails"] == [given["newEmail"], *(p["email"] for p in others)]
@@ -76,12 +84,7 @@ def check_doctors_view(result, given):
     assert result["deleted"] == 1
 
 
-@pytest.mark.parametrize("name", ["pymongo-4", "pymongo-3", "node", "mongosh", "java", "go"])
-def test_the_clinic_with(name, stand, stored, database, secrets, tmp_path):
-    given = given_for(database, secrets)
-    fieldgate = stand.fieldgate
-    result = play(name, fieldgate.uri("doctors"), fieldgate.uri("receptionists"), given, tmp_path)
-    check_doctors_view(result, given)
+def check_the_desk(result, given):
     assert [d["name"] for d in result["desk"]] == [p["name"] for p in [given["first"], *given["others"][:-1]]]
     for document in [*result["desk"], result["desk_modified"]]:
         assert set(document) <= {"_id", "name", "insurance", "seen"} and document["insurance"] == {"provider": "MaestCare"}
@@ -89,6 +92,9 @@ def test_the_clinic_with(name, stand, stored, database, secrets, tmp_path):
     assert not [value for value in protected if value in json.dumps([result["desk"], result["desk_modified"]])]
     assert result["desk_distinct"] in ({"values": []}, {"code": 13})
     assert result["desk_match"] == {"code": 13} and result["desk_write"] == {"code": 13}
+
+
+def check_what_is_stored(stored, secrets):
     raw = list(stored.find())
     assert len(raw) == 4
     for document in raw:
@@ -97,7 +103,17 @@ def test_the_clinic_with(name, stand, stored, database, secrets, tmp_path):
         clinic.assert_sealed(document, secrets.needles)
 
 
-@pytest.mark.parametrize("name", ["pymongo-4", "pymongo-3", "node", "mongosh", "java", "go"])
+@pytest.mark.parametrize("name", ["pymongo-4", "pymongo-3", "node", "mongosh", "java", "go", "php"])
+def test_the_clinic_with(name, stand, stored, database, secrets, tmp_path):
+    given = given_for(database, secrets)
+    fieldgate = stand.fieldgate
+    result = play(name, fieldgate.uri("doctors"), fieldgate.uri("receptionists"), given, tmp_path)
+    check_doctors_view(result, given)
+    check_the_desk(result, given)
+    check_what_is_stored(stored, secrets)
+
+
+@pytest.mark.parametrize("name", ["pymongo-4", "pymongo-3", "node", "mongosh", "java", "go", "php"])
 def test_the_client_itself_works_straight_to_the_server(name, direct, stand, secrets, tmp_path):
     """Goal: a failure above is fieldgate's. Method: the same program without fieldgate, in an unprotected database."""
     given = given_for(f"plain_{name}".replace("-", "_"), clinic.Secrets())

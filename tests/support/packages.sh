@@ -22,6 +22,8 @@ packages_e2e=(
     "default-jdk-headless=command -v javac"
     "maven=command -v mvn"
     "golang-go=command -v go"
+    "php8.2-cli=command -v php"
+    "php8.2-mongodb=php --ri mongodb"
 )
 packages_lint=(
     "git=command -v git"

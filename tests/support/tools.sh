@@ -86,7 +86,8 @@ install_node() {
     export FIELDGATE_NODE
 }
 
-# The jars of the driver, and our one class compiled against them.
+# The jars of the driver with libmongocrypt, and our one class compiled against them. The native library is unpacked,
+# because JNA would take Debian's, which is older, before the one inside its jar.
 install_java() {
     local directory=$build_dir/java digest
     digest=$(digest_of "$clients_dir/pom.xml" "$clients_dir/Clinic.java")
@@ -96,6 +97,10 @@ install_java() {
     quietly "the Java driver" mvn -q -B -f "$clients_dir/pom.xml" \
         org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
         -DoutputDirectory="$directory/lib" || return 1
+    local native
+    native=linux-$(uname -m | sed 's/x86_64/x86-64/')/libmongocrypt.so
+    env -C "$directory" jar xf "$directory"/lib/mongodb-crypt-*.jar "$native" || return 1
+    mv "$directory/${native%/*}" "$directory/native" || return 1
     javac -d "$directory/classes" -cp "$directory/lib/*" "$clients_dir/Clinic.java" || return 1
     echo "$digest" >"$directory/.stamp"
 }

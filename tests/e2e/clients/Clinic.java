@@ -1,4 +1,7 @@
 // The clinic with the Java driver (synchronous).
+import com.mongodb.AutoEncryptionSettings;
+import com.mongodb.ConnectionString;
+import com.mongodb.MongoClientSettings;
 import com.mongodb.MongoException;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
@@ -8,9 +11,13 @@ import com.mongodb.client.model.ReturnDocument;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.Date;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import org.bson.BsonDocument;
 import org.bson.Document;
 import org.bson.json.JsonMode;
 import org.bson.json.JsonWriterSettings;
@@ -22,22 +29,55 @@ public class Clinic {
             .append("email", p.get("email")).append("dateOfBirth", new Date(((Number) p.get("dateOfBirthMs")).longValue()));
     }
 
+    static Document view(Document found) {
+        return new Document("name", found.get("name")).append("ssn", found.get("ssn"))
+            .append("bloodType", found.get("bloodType")).append("email", found.get("email"))
+            .append("policyNumber", found.get("insurance", Document.class).get("policyNumber"))
+            .append("note", found.getList("medicalRecords", Document.class).get(0).get("note"))
+            .append("dateOfBirthMs", found.getDate("dateOfBirth").getTime());
+    }
+
+    // With automatic encryption by the driver itself, if the parameters say so.
+    static MongoClientSettings settings(String uri, Document csfle, String parameters) {
+        MongoClientSettings.Builder settings = MongoClientSettings.builder().applyConnectionString(new ConnectionString(uri));
+        if (csfle == null) return settings.build();
+        Map<String, BsonDocument> schemas = new HashMap<>();
+        // Not through Document, whose UUIDs would need a representation.
+        BsonDocument.parse(parameters).getDocument("csfle").getDocument("schemaMap").forEach(
+            (namespace, schema) -> schemas.put(namespace, schema.asDocument()));
+        Map<String, Object> local = Map.of("key", Base64.getDecoder().decode(csfle.getString("masterKey")));
+        return settings.autoEncryptionSettings(AutoEncryptionSettings.builder()
+            .keyVaultNamespace(csfle.getString("keyVault")).kmsProviders(Map.of("local", local)).schemaMap(schemas)
+            .extraOptions(Map.of("mongocryptdURI", csfle.getString("analyser"), "mongocryptdBypassSpawn", true))
+            .build()).build();
+    }
+
     static Document codeOf(Callable<Object> ask) throws Exception {
         try {
             return new Document("values", ask.call());
         } catch (MongoException error) {
-            return new Document("code", error.getCode());
+            // What the driver's own encryption was refused is the cause of what it throws.
+            return new Document("code", error.getCause() instanceof MongoException cause ? cause.getCode() : error.getCode());
         }
     }
 
     public static void main(String[] arguments) throws Exception {
-        Document given = Document.parse(Files.readString(Path.of(arguments[2])));
-        try (MongoClient doctorsClient = MongoClients.create(arguments[0]);
+        String text = Files.readString(Path.of(arguments[2]));
+        Document given = Document.parse(text);
+        Document csfle = given.get("csfle", Document.class);
+        try (MongoClient doctorsClient = MongoClients.create(settings(arguments[0], csfle, text));
              MongoClient deskClient = MongoClients.create(arguments[1])) {
             String database = given.getString("database");
             MongoCollection<Document> doctors = doctorsClient.getDatabase(database).getCollection("patients");
             MongoCollection<Document> desk = deskClient.getDatabase(database).getCollection("patients");
-            System.out.println("RESULT " + play(doctors, desk, given).toJson(
+            Document result = play(doctors, desk, given);
+            if (csfle != null) {
+                Document written = csfle.get("written", Document.class);
+                result.append("written", view(doctorsClient.getDatabase(written.getString("database")).getCollection("patients")
+                    .find(new Document("ssn", written.get("ssn"))).first()));
+                result.append("refused", codeOf(() -> doctors.find(new Document("email", "x")).first()));
+            }
+            System.out.println("RESULT " + result.toJson(
                 JsonWriterSettings.builder().outputMode(JsonMode.RELAXED).build()));
         }
     }
@@ -49,12 +89,7 @@ public class Clinic {
         doctors.insertOne(toDocument(first));
         doctors.insertMany(others.stream().map(Clinic::toDocument).toList());
         Document bySsn = new Document("ssn", first.get("ssn"));
-        Document found = doctors.find(bySsn).first();
-        result.append("by_ssn", new Document("name", found.get("name")).append("ssn", found.get("ssn"))
-            .append("bloodType", found.get("bloodType")).append("email", found.get("email"))
-            .append("policyNumber", found.get("insurance", Document.class).get("policyNumber"))
-            .append("note", found.getList("medicalRecords", Document.class).get(0).get("note"))
-            .append("dateOfBirthMs", found.getDate("dateOfBirth").getTime()));
+        result.append("by_ssn", view(doctors.find(bySsn).first()));
         Object policy = others.get(0).get("insurance", Document.class).get("policyNumber");
         result.append("by_policy", doctors.find(new Document("insurance.policyNumber", policy)).first().get("name"));
         doctors.updateOne(bySsn, new Document("$set", new Document("email", given.get("newEmail"))));

@@ -20,22 +20,57 @@ std::optional<Algorithm> read_algorithm(const Node& node, const Report& report) 
     if (node.text == deterministic_name) return Algorithm::deterministic;
     if (node.text == random_name) return Algorithm::random;
     const std::vector<std::string> names{std::string(deterministic_name), std::string(random_name)};
-    report(node, "unknown algorithm '" + node.text + "': must be " + join_or(names));
+    report(node, "BadValue: unknown algorithm '" + node.text + "': must be " + join_or(names));
     return std::nullopt;
 }
 
-// The numbers are MongoDB's own codes for these mistakes: users search for them.
-std::optional<KeyReference> read_key_id(const Node& node, const Report& report) {
-    if (node.is_string()) {
-        if (node.text.starts_with('/'))
-            report(node, "a JSON pointer as 'keyId' is not supported by this version");
-        else
-            report(node, "'keyId' is not a valid JSON pointer, and a key is named by 'keyAltName' (51065)");
-        return std::nullopt;
+// One name of a JSON pointer (RFC 6901, section 3): ~1 is a slash, ~0 a tilde. Nothing: another escape.
+std::optional<std::string> unescape(std::string_view token) {
+    std::string name;
+    for (std::size_t i = 0; i < token.size(); ++i) {
+        if (token[i] != '~') {
+            name += token[i];
+            continue;
+        }
+        ++i;
+        if (i == token.size() || (token[i] != '0' && token[i] != '1')) return std::nullopt;
+        name += token[i] == '0' ? '~' : '/';
     }
+    return name;
+}
+
+// The numbers here and below are MongoDB's own codes for these mistakes: users search for them.
+std::optional<KeyReference> read_key_pointer(const Node& node, const Report& report) {
+    const auto refuse = [&](const std::string& why) {
+        report(node, "'keyId' is not a valid JSON pointer: " + why);
+        return std::nullopt;
+    };
+    std::string_view rest = node.text;
+    if (!rest.starts_with('/')) return refuse("it must begin with / (51065); a key is named by 'keyAltName'");
+    if (rest.size() > key_name_bytes_max)
+        return refuse("it is longer than " + std::to_string(key_name_bytes_max) + " bytes");
+    KeyPointer pointer;
+    while (!rest.empty()) {
+        if (pointer.path.size() == node_levels_max)
+            return refuse("it is deeper than " + std::to_string(node_levels_max) + " levels (51067)");
+        rest.remove_prefix(1);
+        const std::size_t end = std::min(rest.find('/'), rest.size());
+        auto name = unescape(rest.substr(0, end));
+        if (!name) return refuse("~ stands only in ~0 (a tilde) and ~1 (a slash)");
+        if (name->empty()) return refuse("it has an empty name");
+        if (name->find('.') != std::string::npos || name->find('\0') != std::string::npos)
+            return refuse("a name in it contains a dot or a null character: / goes one level down");
+        pointer.path.push_back(std::move(*name));
+        rest.remove_prefix(end);
+    }
+    return KeyReference(std::move(pointer));
+}
+
+std::optional<KeyReference> read_key_id(const Node& node, const Report& report) {
+    if (node.is_string()) return read_key_pointer(node, report);
     if (!node.is_array()) {
-        report(node,
-               "'keyId' must be an array of one UUID, not " + std::string(kind_name(node.kind)) + " (51085)");
+        report(node, "'keyId' must be an array of one UUID or a JSON pointer, not " +
+                         std::string(kind_name(node.kind)) + " (51085)");
         return std::nullopt;
     }
     if (node.children.size() != 1) {
@@ -63,6 +98,10 @@ std::optional<KeyReference> read_key_alt_name(const Node& node, const Report& re
         report(node, "'keyAltName' must be a non-empty string");
         return std::nullopt;
     }
+    if (node.text.size() > key_name_bytes_max) {
+        report(node, "'keyAltName' is longer than " + std::to_string(key_name_bytes_max) + " bytes");
+        return std::nullopt;
+    }
     return KeyReference(KeyAltName{node.text});
 }
 
@@ -76,7 +115,7 @@ std::optional<std::uint8_t> read_type_alias(const Node& node, const Report& repo
     if (!type) {
         report(node, node.text == "number"
                          ? "'bsonType' in 'encrypt' cannot be 'number': name int, long, double or decimal"
-                         : "Unknown type name alias: '" + node.text + "'");
+                         : "BadValue: Unknown type name alias: '" + node.text + "'");
         return std::nullopt;
     }
     if (!may_encrypt(Algorithm::random, *type)) {
@@ -112,6 +151,10 @@ std::optional<std::vector<std::uint8_t>> read_types(const Node& node, const Repo
 }
 
 }  // namespace
+
+std::string_view algorithm_name(Algorithm algorithm) {
+    return algorithm == Algorithm::deterministic ? deterministic_name : random_name;
+}
 
 EncryptOptions read_encrypt_options(const Node& node, const std::string& keyword, const Report& report) {
     EncryptOptions options;
@@ -152,7 +195,7 @@ EncryptOptions read_encrypt_options(const Node& node, const std::string& keyword
         } else if (option.key == "bsonType") {
             report(option, "'bsonType' is not allowed in 'encryptMetadata': it cannot be inherited");
         } else {
-            report(option, "BSON field '" + keyword + "." + option.key + "' is an unknown field" +
+            report(option, "BSON field '" + keyword + "." + option.key + "' is an unknown field (40415)" +
                                did_you_mean(option.key, known));
         }
     }

@@ -89,26 +89,44 @@ void load_role_name(Section& section, const Config& config, Listener& listener) 
         listener.role = static_cast<std::size_t>(found - names.begin());
 }
 
+// Whoever reaches such a listener has no role to be held to: it answers with the plaintext it was sent.
+void check_query_analysis(Section& section, const Listener& listener) {
+    if (const Node* role = section.take("role"))
+        section.problem(*role, "role",
+                        "is not used with serves: query-analysis, which decrypts nothing: leave it out");
+    const bool is_local = !listener.unix_path.empty() || is_loopback(listener.host);
+    const bool has_certificates =
+        listener.tls && listener.tls->client_certificate == TlsServer::ClientCertificate::required;
+    if (!is_local && !has_certificates && !listener.host.empty())
+        section.problem(*section.take("serves"), "serves",
+                        "query-analysis has no login, and drivers send it what is to be encrypted: use a "
+                        "loopback address, a Unix socket, or tls with client_certificate: required");
+}
+
 Listener load_listener(Section& section, const Config& config) {
+    using Serves = Listener::Serves;
     Listener listener;
     if (section.require("name", "logs and metrics need it") != nullptr)
         listener.name = section.string("name").value_or("");
     load_address(section, listener);
-    using Serves = Listener::Serves;
-    listener.serves = section
-                          .choice<Serves>("serves", {{"clients", Serves::clients},
-                                                     {"query-analysis", Serves::query_analysis}})
-                          .value_or(Serves::clients);
-    if (listener.serves == Serves::clients) load_role_name(section, config, listener);
+    const bool is_analysis = section.take("serves") != nullptr &&
+                             section.choice<Serves>("serves", {{"clients", Serves::clients},
+                                                               {"query-analysis", Serves::query_analysis}})
+                                     .value_or(Serves::clients) == Serves::query_analysis;
+    if (is_analysis)
+        listener.serves = Serves::query_analysis;
+    else
+        load_role_name(section, config, listener);
     if (const Node* node = section.take("tls")) {
         Section tls(section.context(), node, section.path("tls"));
         if (tls.is_present() || node->is_null()) listener.tls = load_tls(tls);
-    } else if (!listener.host.empty() && !is_loopback(listener.host)) {
+    } else if (!is_analysis && !listener.host.empty() && !is_loopback(listener.host)) {
         section.context().warnings.add(
             section.where(), section.path(),
             "listens on " + listener.host +
                 " without tls: what clients send and receive crosses the network in clear");
     }
+    if (is_analysis) check_query_analysis(section, listener);
     for (const char* key : {"allow", "identities", "upstream_user", "proxy_protocol", "advertise"})
         section.unsupported(key);
     section.finish();

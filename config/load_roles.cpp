@@ -47,27 +47,47 @@ FieldRule field_rule(Section& section, FieldRule rule) {
     return rule;
 }
 
-void load_field(LoadContext& context, const Node& node, const std::string& path, const Schema& schema,
-                std::vector<FieldRule>& rules) {
+std::optional<std::uint16_t> field_of(const Schema& schema, const std::string& path) {
     const auto& fields = schema.fields();
-    const auto field = std::find_if(fields.begin(), fields.end(),
-                                    [&](const EncryptedField& f) { return f.path == node.key; });
+    for (std::size_t i = 0; i < fields.size(); ++i)
+        if (fields[i].path == path) return static_cast<std::uint16_t>(i);
+    for (const auto& [other, index] : schema.other_paths())
+        if (other == path) return index;
+    return std::nullopt;
+}
+
+// What to write instead of a path that is none of the schema's.
+std::string path_hint(const Schema& schema, const std::string& path) {
+    const PathMatch match = schema.match(path);
+    if (match.node != nullptr && match.node->is_protected() && !match.below_protected)
+        return ": a pattern protects it, write '" + schema.fields()[match.node->field].path + "'";
+    std::vector<std::string> paths;
+    paths.reserve(schema.fields().size());
+    for (const EncryptedField& field : schema.fields()) paths.push_back(field.path);
+    for (const auto& [other, index] : schema.other_paths()) paths.push_back(other);
+    for (const std::string& candidate : paths)
+        if (candidate.starts_with(path + ".")) return ": only paths below it are, like '" + candidate + "'";
+    return did_you_mean(path, paths);
+}
+
+// `named`: which key of the role named each field so far.
+void load_field(LoadContext& context, const Node& node, const std::string& path, const Schema& schema,
+                std::vector<FieldRule>& rules, std::vector<const Node*>& named) {
+    const auto field = field_of(schema, node.key);
     Section section(context, &node, path);
-    if (field == fields.end()) {
-        std::vector<std::string> paths;
-        paths.reserve(fields.size());
-        for (const EncryptedField& f : fields) paths.push_back(f.path);
-        std::string below;
-        for (const std::string& candidate : paths)
-            if (below.empty() && candidate.starts_with(node.key + ".")) below = candidate;
+    if (!field) {
         context.problems.add(node.key_where, path,
-                             "this path is not protected by the schema" +
-                                 (below.empty() ? did_you_mean(node.key, paths)
-                                                : ": only paths below it are, like '" + below + "'"));
+                             "this path is not protected by the schema" + path_hint(schema, node.key));
         field_rule(section, {});  // its value may have problems too
         return;
     }
-    FieldRule& rule = rules[static_cast<std::size_t>(field - fields.begin())];
+    if (named[*field] != nullptr)
+        context.problems.add(node.key_where, path,
+                             "is one field with '" + named[*field]->key + "' on line " +
+                                 std::to_string(named[*field]->key_where.line) +
+                                 ", because the schema defines both alike and a name may match both");
+    named[*field] = &node;
+    FieldRule& rule = rules[*field];
     rule = field_rule(section, rule);
 }
 
@@ -96,8 +116,10 @@ void load_fields(Section& role_section, const Config& config, Role& role) {
         }
         Section fields(context, &child, path);
         if (!fields.is_present()) continue;
+        std::vector<const Node*> named(entry->schema->fields().size());
         for (const Node& field : child.children)
-            load_field(context, field, fields.path(field.key), *entry->schema, role.rules[entry->index]);
+            load_field(context, field, fields.path(field.key), *entry->schema, role.rules[entry->index],
+                       named);
     }
 }
 

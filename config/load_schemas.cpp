@@ -76,8 +76,14 @@ bool load_entry(Section& entry, SchemaLoader& loader, ProtectedNamespace& result
     }
     result.explicit_encryption_allow =
         entry.choice<bool>("explicit_encryption", {{"allow", true}, {"refuse", false}}).value_or(false);
-    entry.unsupported("nulls");
-    entry.unsupported("coerce_numbers");
+    result.coerce_numbers =
+        entry.choice<bool>("coerce_numbers", {{"true", true}, {"false", false}}).value_or(false);
+    using Nulls = ProtectedNamespace::Nulls;
+    result.nulls =
+        entry
+            .choice<Nulls>("nulls",
+                           {{"refuse", Nulls::refuse}, {"store", Nulls::store}, {"omit", Nulls::omit}})
+            .value_or(result.nulls);
     entry.finish();
     return result.schema != nullptr;
 }

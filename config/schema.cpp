@@ -4,6 +4,7 @@
 #include <boost/assert.hpp>
 
 #include "config/bson_types.hpp"
+#include "config/name_pattern.hpp"
 
 namespace fieldgate::config {
 namespace {
@@ -71,10 +72,58 @@ bool EncryptedField::allows(std::uint8_t bson_type) const {
 }
 
 const SchemaNode* SchemaNode::child(std::string_view name) const {
+    if (const SchemaNode* named = named_child(name)) return named;
+    return patterns_.empty() ? nullptr : child_by_pattern(name);
+}
+
+const SchemaNode* SchemaNode::named_child(std::string_view name) const {
     const auto at =
         std::lower_bound(by_name_.begin(), by_name_.end(), name,
                          [&](std::uint16_t i, std::string_view n) { return children_[i].first < n; });
     return at != by_name_.end() && children_[*at].first == name ? children_[*at].second.get() : nullptr;
+}
+
+const SchemaNode* SchemaNode::child_by_pattern(std::string_view name) const {
+    static const SchemaNode unknown_node = [] {
+        SchemaNode node;
+        node.unknown = true;
+        return node;
+    }();
+    const SchemaNode* found = nullptr;
+    for (const Pattern& candidate : patterns_) {
+        const NamePattern::Answer answer = candidate.pattern->matches(name);
+        if (answer == NamePattern::Answer::no) continue;
+        if (answer == NamePattern::Answer::undecided) return &unknown_node;
+        if (found != nullptr && !found->protects_alike(*candidate.node)) return &unknown_node;
+        found = candidate.node.get();
+    }
+    if (found == nullptr) return nullptr;
+    for (const auto& plain : plain_patterns_)
+        if (plain->matches(name) != NamePattern::Answer::no) return &unknown_node;
+    return found;
+}
+
+bool SchemaNode::protects_alike(const SchemaNode& other) const {
+    if (field != other.field || unknown != other.unknown || array != other.array ||
+        children_.size() != other.children_.size() || patterns_.size() != other.patterns_.size() ||
+        plain_patterns_.size() != other.plain_patterns_.size())
+        return false;
+    for (std::size_t i = 0; i < by_name_.size(); ++i) {
+        const auto& [name, node] = children_[by_name_[i]];
+        const auto& [other_name, other_node] = other.children_[other.by_name_[i]];
+        if (name != other_name || !node->protects_alike(*other_node)) return false;
+    }
+    const auto has_alike = [&](const Pattern& mine) {
+        return std::any_of(other.patterns_.begin(), other.patterns_.end(), [&](const Pattern& theirs) {
+            return mine.pattern->text() == theirs.pattern->text() && mine.node->protects_alike(*theirs.node);
+        });
+    };
+    const auto has_plain = [&](const std::shared_ptr<const NamePattern>& mine) {
+        return std::any_of(other.plain_patterns_.begin(), other.plain_patterns_.end(),
+                           [&](const auto& theirs) { return mine->text() == theirs->text(); });
+    };
+    return std::all_of(patterns_.begin(), patterns_.end(), has_alike) &&
+           std::all_of(plain_patterns_.begin(), plain_patterns_.end(), has_plain);
 }
 
 SchemaNode& SchemaNode::add_child(std::string name) {
@@ -86,6 +135,17 @@ SchemaNode& SchemaNode::add_child(std::string name) {
     by_name_.insert(at, static_cast<std::uint16_t>(children_.size()));
     children_.emplace_back(std::move(name), std::make_unique<SchemaNode>());
     return *children_.back().second;
+}
+
+SchemaNode& SchemaNode::add_pattern(std::shared_ptr<const NamePattern> pattern) {
+    BOOST_ASSERT(pattern != nullptr);
+    patterns_.push_back({std::move(pattern), std::make_unique<SchemaNode>()});
+    return *patterns_.back().node;
+}
+
+void SchemaNode::add_plain_pattern(std::shared_ptr<const NamePattern> pattern) {
+    BOOST_ASSERT(pattern != nullptr);
+    plain_patterns_.push_back(std::move(pattern));
 }
 
 void SchemaNode::put_child(std::string name, SchemaNode node) {
@@ -115,6 +175,7 @@ SchemaNode SchemaNode::clone() const {
         copy.children_.emplace_back(name, std::make_unique<SchemaNode>(node->clone()));
     for (const Pattern& pattern : patterns_)
         copy.patterns_.push_back({pattern.pattern, std::make_unique<SchemaNode>(pattern.node->clone())});
+    copy.plain_patterns_ = plain_patterns_;
     return copy;
 }
 

@@ -95,16 +95,29 @@ class SchemaNode {
         for (Pattern& pattern : patterns_) visit(*pattern.node);
     }
 
-    SchemaNode& add_child(std::string name);  // for builders; the name is new
-    SchemaNode& add_pattern(std::shared_ptr<const NamePattern> pattern);
+    // The node of exactly that name in `properties`, or null. Patterns are not asked.
+    const SchemaNode* named_child(std::string_view name) const;
+    // Whether both say the same of whatever stands there: the same field, or the same children all the way
+    // down.
+    bool protects_alike(const SchemaNode& other) const;
+    // Patterns beside those above whose schemas protect nothing: a name that matches one of each is unknown.
+    using PlainPatterns = std::vector<std::shared_ptr<const NamePattern>>;
+    const PlainPatterns& plain_patterns() const { return plain_patterns_; }
+
+    SchemaNode& add_child(std::string name);                              // for builders; the name is new
+    SchemaNode& add_pattern(std::shared_ptr<const NamePattern> pattern);  // its text is new
+    void add_plain_pattern(std::shared_ptr<const NamePattern> pattern);
     void put_child(std::string name, SchemaNode node);  // replaces what had that name
     void remove_child(std::string_view name);
     SchemaNode clone() const;
 
  private:
+    const SchemaNode* child_by_pattern(std::string_view name) const;
+
     Children children_;
     std::vector<std::uint16_t> by_name_;  // positions in children_, sorted by name
     std::vector<Pattern> patterns_;
+    PlainPatterns plain_patterns_;
 };
 
 // What a dotted path is to a tree.
@@ -131,8 +144,14 @@ class Schema {
 
     PathMatch match(std::string_view dotted_path) const { return match_path(root_, dotted_path); }
 
+    // Patterns of one object that define the same are one field, as is a name that such a pattern matches: it
+    // has the path of the first in fields(), and these paths of the others, with its index.
+    using OtherPaths = std::vector<std::pair<std::string, std::uint16_t>>;
+    const OtherPaths& other_paths() const { return other_paths_; }
+
     SchemaNode root_;                     // for the builder
     std::vector<EncryptedField> fields_;  // for the builder
+    OtherPaths other_paths_;              // for the builder
 };
 
 }  // namespace fieldgate::config

@@ -40,6 +40,8 @@ class Category final : public boost::system::error_category {
                 return "the text is not an extended JSON document";
             case Errc::output_too_large:
                 return "the edited message would exceed the size limit";
+            case Errc::too_many_values:
+                return "a BSON document has too many values";
         }
         return "unknown BSON error";
     }

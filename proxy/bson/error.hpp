@@ -5,8 +5,8 @@
 
 namespace fieldgate::bson {
 
-// Why bytes are not BSON that this proxy handles. All but the last two can be caused by a peer. The texts
-// name the rule and never a key or a value.
+// Why bytes are not BSON that this proxy handles. A peer can cause all but json_malformed and
+// output_too_large. The texts name the rule and never a key or a value.
 enum class Errc {
     ok = 0,
     document_too_short,        // a length below 5, or fewer than 5 bytes
@@ -23,6 +23,7 @@ enum class Errc {
     trailing_bytes,            // bytes after a value that should stand alone
     json_malformed,            // text that is not extended JSON
     output_too_large,          // an edited message would exceed its limit
+    too_many_values,           // a document has more values than its reader takes
 };
 
 const boost::system::error_category& error_category();

@@ -42,6 +42,7 @@ LIBRARIES = {
     r"(bson/bson\.h|bson\.h)": {"proxy/bson", "proxy/cluster"},
     r"boost/(asio|beast)": {"proxy/net"},
     r"yaml-cpp/": {"config"},
+    r"pcre2\.h": {"config"},
     r"openssl/": {"crypto", "proxy/net"},
     r"spdlog/": {"proxy/observe"},
     r"CLI/": {"proxy/commands"},
@@ -109,6 +110,7 @@ def self_test():
         ("crypto/x.cpp", '#include "config/config.hpp"'), ("proxy/wire/x.cpp", '#include "proxy/session/session.hpp"'),
         ("config/x.hpp", "#include <boost/asio/buffer.hpp>"), ("proxy/session/x.cpp", "#include <mongoc/mongoc.h>"),
         ("proxy/analysis/x.cpp", "#include <bson/bson.h>"), ("proxy/net/x.cpp", "#include <yaml-cpp/yaml.h>"),
+        ("proxy/analysis/x.cpp", "#include <pcre2.h>"),
         ("proxy/bson/x.cpp", '  #  include "proxy/analysis/analysis.hpp"'), ("proxy/net/x.cpp", '#include "server.hpp"'),
     ]
     right = [

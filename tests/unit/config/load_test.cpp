@@ -28,12 +28,15 @@ TEST_F(Load, the_smallest_configuration_has_the_documented_defaults) {
     ASSERT_EQ(config.schemas.size(), 1u);
     EXPECT_EQ(config.schemas[0].index, 0u);
     EXPECT_FALSE(config.schemas[0].explicit_encryption_allow);
+    EXPECT_FALSE(config.schemas[0].coerce_numbers);
+    EXPECT_EQ(config.schemas[0].nulls, ProtectedNamespace::Nulls::refuse);
     ASSERT_EQ(config.roles.size(), 1u);
     EXPECT_FALSE(config.roles[0].read_only);
     EXPECT_TRUE(config.roles[0].may_delete);
     EXPECT_EQ(config.roles[0].key_vault, Role::KeyVaultAccess::none);
     ASSERT_EQ(config.listeners.size(), 1u);
     EXPECT_FALSE(config.listeners[0].tls);
+    EXPECT_EQ(config.listeners[0].serves, Listener::Serves::clients);
     EXPECT_EQ(config.log.level, Log::Level::info);
     EXPECT_EQ(config.log.format, Log::Format::automatic);
     EXPECT_EQ(config.limits.connections, 10000u);
@@ -49,7 +52,7 @@ TEST_F(Load, reads_every_key) {
 upstream: { uri: { file: uri.txt }, presentation: gateway, read_preference: refuse, election_wait: 1m }
 key_vault: { namespace: kv.keys.x, uri: { env: KV }, cache_lifetime: 5s }
 kms_providers: { local: { key_file: key.bin } }
-schemas: { db.c: { file: s.json, explicit_encryption: allow }, "t_*.c": { file: s.json, explicit_encryption: refuse } }
+schemas: { db.c: { file: s.json, explicit_encryption: allow, coerce_numbers: true, nulls: omit }, "t_*.c": { file: s.json, explicit_encryption: refuse, coerce_numbers: false, nulls: store } }
 unlisted_namespaces: pass
 commands: { pass: [one, two] }
 roles:
@@ -60,7 +63,8 @@ roles:
   d:
 listeners:
   - { name: a, address: "127.0.0.1:1", role: n, tls: { certificate_key_file: server.pem } }
-  - { name: b, address: "unix:b.sock", role: r }
+  - { name: b, address: "unix:b.sock", role: r, serves: clients }
+  - { name: c, address: "127.0.0.1:3", serves: query-analysis }
 log: { level: trace, format: text }
 limits: { connections: 1, message_bytes: 64KiB, nesting_levels: 200, memory_bytes: 64KiB, drain: 0s }
 )");
@@ -75,6 +79,10 @@ limits: { connections: 1, message_bytes: 64KiB, nesting_levels: 200, memory_byte
     ASSERT_EQ(config.schemas.size(), 2u);
     EXPECT_TRUE(config.schemas[0].explicit_encryption_allow);
     EXPECT_FALSE(config.schemas[1].explicit_encryption_allow);
+    EXPECT_TRUE(config.schemas[0].coerce_numbers);
+    EXPECT_FALSE(config.schemas[1].coerce_numbers);
+    EXPECT_EQ(config.schemas[0].nulls, ProtectedNamespace::Nulls::omit);
+    EXPECT_EQ(config.schemas[1].nulls, ProtectedNamespace::Nulls::store);
     EXPECT_EQ(config.schemas[1].index, 1u);
     EXPECT_EQ(config.schemas[0].schema, config.schemas[1].schema);
     EXPECT_EQ(config.unlisted_namespaces, Config::Unlisted::pass);
@@ -92,7 +100,9 @@ limits: { connections: 1, message_bytes: 64KiB, nesting_levels: 200, memory_byte
     EXPECT_EQ(config.roles[3].rule(0, 1), (FieldRule{{ReadRule::Kind::ciphertext, 0}, true, false}));
     EXPECT_EQ(config.roles[3].rule(1, 1), (FieldRule{{ReadRule::Kind::mask, 4}, false, false}));
     EXPECT_EQ(config.roles[4].rule(0, 0), FieldRule{});
-    ASSERT_EQ(config.listeners.size(), 2u);
+    ASSERT_EQ(config.listeners.size(), 3u);
+    EXPECT_EQ(config.listeners[1].serves, Listener::Serves::clients);
+    EXPECT_EQ(config.listeners[2].serves, Listener::Serves::query_analysis);
     EXPECT_EQ(config.listeners[0].role, 1u);
     ASSERT_TRUE(config.listeners[0].tls);
     EXPECT_EQ(config.listeners[0].tls->certificate_key_file, directory.path() / "server.pem");
@@ -214,9 +224,19 @@ const BadRow bad_rows[] = {
     {schemas("{ db.c: { file: none } }"), {"3: schemas.db.c.file: 'none' no such file"}},
     {schemas("{ db.c: { file: s.json, schema: { bsonType: object } } }"),
      {"3: schemas.db.c.schema: stands instead of 'file'"}},
-    {schemas("{ db.c: { file: s.json, nulls: store, coerce_numbers: true } }"),
-     {"3: schemas.db.c.nulls: not supported by this version",
-      "3: schemas.db.c.coerce_numbers: not supported"}},
+    {schemas("{ db.c: { file: s.json, nulls: null, coerce_numbers: yes } }"),
+     {"3: schemas.db.c.coerce_numbers: must be true or false, not 'yes'",
+      "3: schemas.db.c.nulls: has no value"}},
+    {schemas("{ db.c: { file: s.json, nulls: stor, coerce_numbers: [true] } }"),
+     {"3: schemas.db.c.coerce_numbers: must be a single value, not a list",
+      "3: schemas.db.c.nulls: must be refuse, store or omit, not 'stor' (did you mean 'store'?)"}},
+    {schemas("{ db.c: { file: s.json, coerce_numbers: 1, nulls: true, coerce_number: true } }"),
+     {"3: schemas.db.c.coerce_numbers: must be true or false, not '1'",
+      "3: schemas.db.c.nulls: must be refuse",
+      "3: schemas.db.c.coerce_number: unknown key (did you mean 'coerce_numbers'?)"}},
+    {schemas(
+         "{ db.c: { file: s.json, nulls: store, nulls: omit, coerce_numbers: true, coerce_numbers: true } }"),
+     {"3: duplicate key 'nulls', first on line 3", "3: duplicate key 'coerce_numbers', first on line 3"}},
     {schemas("{ db.c: { file: s.json, explicit_encryption: yes } }"),
      {"3: schemas.db.c.explicit_encryption: must be allow or refuse, not 'yes'"}},
     {schemas("{ db.c: { fil: s.json } }"),
@@ -232,7 +252,7 @@ const BadRow bad_rows[] = {
     {schemas("\n  db.c:\n    schema:\n      bsonType: object\n      required: [x]\n      properties:\n"
              "        x:\n          encrypt:\n            algorithm: foo\n            keyAltName: k"),
      {"7: schemas.db.c.schema: JSON schema keyword 'required' is only allowed with a remote schema",
-      "11: schemas.db.c.schema.properties.x.encrypt: unknown algorithm 'foo'"}},
+      "11: schemas.db.c.schema.properties.x.encrypt: BadValue: unknown algorithm 'foo'"}},
     {schemas("{ db.c: { schema: } }"), {"3: schemas.db.c.schema: a schema must be an object, not null"}},
     {schemas("{ db.c: { schema: { bsonType: object, properties: { x: { encrypt: { keyId: [{ $uuid: 5 }] } } "
              "} } } }"),
@@ -321,10 +341,31 @@ const BadRow bad_rows[] = {
          "\n  - { name: a, address: \"unix:x\", role: r }\n  - { name: b, address: \"unix:x\", role: r }"),
      {"7: listeners[1].address: the same address as listener 'a'"}},
     {listeners("[{ name: l, address: \"localhost:1\", role: r, allow: {}, identities: [], upstream_user: {}, "
-               "proxy_protocol: {}, serves: query-analysis, advertise: x }]"),
+               "proxy_protocol: {}, advertise: x }]"),
      {"5: listeners[0].allow: not supported by this version", "5: listeners[0].identities: not supported",
       "5: listeners[0].upstream_user: not supported", "5: listeners[0].proxy_protocol: not supported",
-      "5: listeners[0].serves: not supported", "5: listeners[0].advertise: not supported"}},
+      "5: listeners[0].advertise: not supported"}},
+    {listeners("[{ name: l, address: \"localhost:1\", serves: queryanalysis, role: r }]"),
+     {"5: listeners[0].serves: must be clients or query-analysis, not 'queryanalysis' (did you mean "
+      "'query-analysis'?)"}},
+    {listeners("[{ name: l, address: \"localhost:1\", serves: [clients], role: r }]"),
+     {"5: listeners[0].serves: must be a single value, not a list"}},
+    {listeners("[{ name: l, address: \"localhost:1\", serves: clients }]"),
+     {"5: listeners[0].role: missing"}},
+    {listeners("[{ name: l, address: \"localhost:1\", serves: query-analysis, serves: clients }]"),
+     {"5: duplicate key 'serves', first on line 5"}},
+    {listeners("[{ name: l, address: \"localhost:1\", serves: query-analysis, role: r }]"),
+     {"5: listeners[0].role: is not used with serves: query-analysis"}},
+    {listeners("[{ name: l, address: \"0.0.0.0:1\", serves: query-analysis }]"),
+     {"5: listeners[0].serves: query-analysis has no login"}},
+    {listeners("[{ name: l, address: \"10.0.0.1:1\", serves: query-analysis, tls: { certificate_key_file: "
+               "server.pem } }]"),
+     {"5: listeners[0].serves: query-analysis has no login"}},
+    {listeners("[{ name: l, address: \"10.0.0.1:1\", serves: query-analysis, tls: { certificate_key_file: "
+               "server.pem, ca_file: server.pem, client_certificate: optional } }]"),
+     {"5: listeners[0].serves: query-analysis has no login"}},
+    {listeners("[{ name: l, address: nonsense, serves: query-analysis }]"),
+     {"5: listeners[0].address: 'nonsense': must be HOST:PORT"}},
     {listeners("[{ name: l, address: \"localhost:1\", role: r, port: 1 }]"),
      {"5: listeners[0].port: unknown key"}},
     {listeners("[{ name: l, address: \"localhost:1\", role: r, tls: true }]"),
@@ -498,6 +539,40 @@ TEST_F(Load, a_listener_for_the_network_without_tls_is_a_warning) {
         EXPECT_EQ(warnings_of(listeners("[{ name: l, address: \"" + std::string(address) + "\", role: r }]"))
                       .size(),
                   1u);
+}
+
+TEST_F(Load, query_analysis_is_served_where_only_the_right_ones_reach_it) {
+    for (const char* where : {"\"127.0.0.1:1\"", "\"[::1]:1\"", "\"localhost:1\"", "\"unix:/x\"",
+                              "\"0.0.0.0:1\", tls: { certificate_key_file: server.pem, ca_file: server.pem, "
+                              "client_certificate: required }"}) {
+        const std::string text =
+            listeners("[{ name: l, address: " + std::string(where) + ", serves: query-analysis }]");
+        EXPECT_EQ(problems_of(text), Strings{}) << where;
+        EXPECT_EQ(warnings_of(text), Strings{}) << where;
+    }
+}
+
+TEST_F(Load, roles_name_fields_under_patterns_as_the_schema_does) {
+    directory.write("s.json", R"({ "bsonType": "object",
+        "encryptMetadata": { "keyAltName": "k", "algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-Random" },
+        "properties": { "a": { "bsonType": "object", "patternProperties": {
+            "^x": { "encrypt": {} }, "y$": { "encrypt": {} }, "z": { "encrypt": { "bsonType": "int" } } } } } })");
+    const Role both =
+        load_text(role("{ fields: { db.c: { \"a./y$/\": { read: omit }, a./z/: { match: allow } } } }"))
+            .config->roles[0];
+    EXPECT_EQ(both.rule(0, 0), (FieldRule{{ReadRule::Kind::omit, 0}, false, false}));
+    EXPECT_EQ(both.rule(0, 1), (FieldRule{{ReadRule::Kind::ciphertext, 0}, true, false}));
+    expect_problems(problems_of(role("{ fields: { db.c: { \"a./^x/\": { read: omit }, \"a./y$/\": {} } } }")),
+                    {"4: roles.r.fields.db.c.a./y$/: is one field with 'a./^x/' on line 4"});
+    expect_problems(
+        problems_of(role("{ fields: { db.c: { a.z5: { read: omit } } } }")),
+        {"4: roles.r.fields.db.c.a.z5: this path is not protected by the schema: a pattern protects "
+         "it, write 'a./z/'"});
+    expect_problems(problems_of(role("{ fields: { db.c: { a: { read: omit } } } }")),
+                    {"4: this path is not protected by the schema: only paths below it are, like 'a./^x/'"});
+    expect_problems(problems_of(role("{ fields: { db.c: { \"a./^xx/\": { read: omit } } } }")),
+                    {"4: roles.r.fields.db.c.a./^xx/: this path is not protected by the schema (did you mean "
+                     "'a./^x/'?)"});
 }
 
 TEST_F(Load, several_listeners_may_ask_the_kernel_for_a_port) {

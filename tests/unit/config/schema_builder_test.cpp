@@ -3,51 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "config/bson_types.hpp"
-#include "config/extended_json.hpp"
-#include "config/json_reader.hpp"
+#include "config/encrypt_options.hpp"
+#include "tests/unit/config/schema_support.hpp"
 
 namespace fieldgate::config {
 namespace {
-
-// Schemas are written with these short words, so that a row stays a line.
-std::string expand(std::string text) {
-    const std::pair<std::string_view, std::string_view> words[] = {
-        {"DET", R"("algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-Deterministic")"},
-        {"RND", R"("algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-Random")"},
-        {"KEY", R"("keyId": [{"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}])"},
-        {"OBJ", R"("bsonType": "object")"},
-    };
-    for (const auto& [word, meaning] : words)
-        for (std::size_t at = text.find(word); at != std::string::npos;
-             at = text.find(word, at + meaning.size()))
-            text.replace(at, word.size(), meaning);
-    return text;
-}
-
-BuiltSchema build(const std::string& text, SchemaOrigin origin = SchemaOrigin::local) {
-    std::vector<Problem> problems;
-    ProblemList list(problems, "s.json");
-    auto root = read_json(expand(text), list);
-    EXPECT_TRUE(root && problems.empty()) << text;
-    if (!root) return {};
-    decode_extended_json(*root, list);
-    EXPECT_TRUE(problems.empty()) << problems.front().text();
-    return build_schema(*root, origin);
-}
-
-// A schema whose field `f` has this `encrypt`.
-BuiltSchema build_field(const std::string& encrypt) {
-    return build(R"({OBJ, "properties": {"f": {"encrypt": )" + encrypt + "}}}");
-}
-
-std::string texts(const BuiltSchema& built) {
-    std::string all;
-    for (const SchemaProblem& problem : built.problems)
-        all += std::to_string(problem.where.line) + " " + problem.path + ": " + problem.what + "\n";
-    return all;
-}
-
-const KeyUuid counting_uuid{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 TEST(SchemaBuilder, builds_fields_in_the_order_of_the_schema) {
     const BuiltSchema built = build(R"({OBJ, "title": "t", "description": "d", "properties": {
@@ -160,12 +120,12 @@ TEST(SchemaBuilder, refuses_wrong_encrypt_objects) {
         {"5", "'encrypt' must be an object, not a number"},
         {"[]", "'encrypt' must be an object, not a list"},
         {"null", "'encrypt' must be an object, not null"},
-        {R"({RND, KEY, "foo": 1})", "BSON field 'encrypt.foo' is an unknown field"},
+        {R"({RND, KEY, "foo": 1})", "BSON field 'encrypt.foo' is an unknown field (40415)"},
         {R"({RND, KEY, "keyid": 1})", "did you mean 'keyId'?"},
         {R"({RND})", "'keyId' (or 'keyAltName') is missing"},
         {R"({KEY})", "'algorithm' is missing"},
         {R"({KEY, "algorithm": 5})", "'algorithm' must be a string, not a number"},
-        {R"({KEY, "algorithm": "AES"})", "unknown algorithm 'AES'"},
+        {R"({KEY, "algorithm": "AES"})", "BadValue: unknown algorithm 'AES'"},
         {R"({KEY, "algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-random"})", "unknown algorithm"},
         {R"({RND, "keyId": []})", "exactly one UUID"},
         {R"({RND, "keyId": [{"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}, {"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}]})",
@@ -177,8 +137,19 @@ TEST(SchemaBuilder, refuses_wrong_encrypt_objects) {
         {R"({RND, "keyId": [{"$binary": {"base64": "AAECAwQFBgcICQoLDA0O", "subType": "04"}}]})", "(51084)"},
         {R"({RND, "keyId": 5})", "(51085)"},
         {R"({RND, "keyId": {"$uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}})", "(51085)"},
-        {R"({RND, "keyId": "/tenant"})", "JSON pointer as 'keyId' is not supported by this version"},
-        {R"({RND, "keyId": "tenant"})", "(51065)"},
+        {R"({RND, "keyId": "tenant"})", "it must begin with / (51065)"},
+        {R"({RND, "keyId": ""})", "(51065)"},
+        {R"({RND, "keyId": "/"})", "it has an empty name"},
+        {R"({RND, "keyId": "/a//b"})", "it has an empty name"},
+        {R"({RND, "keyId": "/a/"})", "it has an empty name"},
+        {R"({RND, "keyId": "/a~2"})", "~ stands only in ~0"},
+        {R"({RND, "keyId": "/a~"})", "~ stands only in ~0"},
+        {R"({RND, "keyId": "/a.b"})", "a dot or a null character"},
+        {R"({RND, "keyId": "/a\u0000b"})", "a dot or a null character"},
+        {R"({RND, "keyId": "/f"})", "leads to a field that is or may be encrypted, 'f'"},
+        {R"({RND, "keyId": "/f/x"})", "leads to a field that is or may be encrypted, 'f.x'"},
+        {R"({DET, "bsonType": "int", "keyId": "/k"})",
+         "the deterministic algorithm cannot be used with a JSON pointer"},
         {R"({RND, "keyAltName": ""})", "'keyAltName' must be a non-empty string"},
         {R"({RND, "keyAltName": 5})", "'keyAltName' must be a non-empty string"},
         {R"({RND, "keyAltName": ["a"]})", "'keyAltName' must be a non-empty string"},
@@ -188,7 +159,7 @@ TEST(SchemaBuilder, refuses_wrong_encrypt_objects) {
         {R"({RND, KEY, "bsonType": 2})", "TypeMismatch"},
         {R"({RND, KEY, "bsonType": [2]})", "TypeMismatch"},
         {R"({RND, KEY, "bsonType": {}})", "TypeMismatch"},
-        {R"({RND, KEY, "bsonType": "integer"})", "Unknown type name alias: 'integer'"},
+        {R"({RND, KEY, "bsonType": "integer"})", "BadValue: Unknown type name alias: 'integer'"},
         {R"({RND, KEY, "bsonType": ["int", "nope"]})", "Unknown type name alias: 'nope'"},
         {R"({RND, KEY, "bsonType": "number"})", "name int, long, double or decimal"},
         {R"({RND, KEY, "bsonType": []})", "must not be an empty array"},
@@ -231,20 +202,20 @@ TEST(SchemaBuilder, refuses_wrong_schemas) {
          "'encrypt' cannot be used in conjunction with 'properties'"},
         {R"({OBJ, "properties": {"f": {"encrypt": {RND, KEY}, "title": "x"}}})",
          "'encrypt' cannot be used in conjunction with 'title'"},
-        {R"({"encrypt": {RND, KEY}})", "a whole document cannot be encrypted"},
+        {R"({"encrypt": {RND, KEY}})", "A whole document cannot be encrypted"},
         // encryptMetadata
         {R"({OBJ, "encryptMetadata": {}})", "'encryptMetadata' must not be empty"},
         {R"({OBJ, "encryptMetadata": 5})", "'encryptMetadata' must be an object"},
         {R"({OBJ, "encryptMetadata": {RND, "bsonType": "int"}})",
          "'bsonType' is not allowed in 'encryptMetadata'"},
         {R"({OBJ, "encryptMetadata": {RND, "x": 1}})", "BSON field 'encryptMetadata.x' is an unknown field"},
-        {R"({OBJ, "encryptMetadata": {"keyId": "/x"}})", "JSON pointer as 'keyId' is not supported"},
+        {R"({OBJ, "encryptMetadata": {"keyId": "x"}})", "(51065)"},
         {R"({OBJ, "encryptMetadata": {"algorithm": "x"}})", "unknown algorithm 'x'"},
         // parents declare that they are objects
         {R"({"properties": {"f": {"encrypt": {RND, KEY}}}})",
-         "Invalid schema containing the 'encrypt' keyword"},
+         "Invalid schema containing the 'encrypt' keyword."},
         {R"({"properties": {"_id": {"encrypt": {RND, KEY}}}})",
-         "Invalid schema containing the 'encrypt' keyword"},
+         "Invalid schema containing the 'encrypt' keyword."},
         {R"({"bsonType": "array", "properties": {"f": {"encrypt": {RND, KEY}}}})", "Invalid schema"},
         {R"({"bsonType": ["object", "null"], "properties": {"f": {"encrypt": {RND, KEY}}}})",
          "Invalid schema"},
@@ -263,9 +234,9 @@ TEST(SchemaBuilder, refuses_wrong_schemas) {
         {R"({OBJ, "dependencies": {"a": {"encrypt": {RND, KEY}}}})", "not allowed below 'dependencies'"},
         {R"({OBJ, "additionalProperties": {"encrypt": {RND, KEY}}})",
          "not allowed below 'additionalProperties'"},
-        {R"({OBJ, "patternProperties": {"^f": {"encrypt": {RND, KEY}}}})",
-         "'patternProperties' is not supported by this version"},
-        {R"({OBJ, "patternProperties": {}})", "'patternProperties' is not supported by this version"},
+        {R"({OBJ, "dependencies": {"encrypt": {"encrypt": {RND, KEY}}}})", "below 'dependencies'"},
+        {R"({OBJ, "not": {"properties": {"encryptMetadata": {"encryptMetadata": {RND}}}}})",
+         "not allowed below 'not'"},
         // keywords
         {R"({OBJ, "title": 5})", "'title' must be a string"},
         {R"({OBJ, "description": {}})", "'description' must be a string"},
@@ -342,7 +313,7 @@ TEST(SchemaBuilder, refuses_every_validation_keyword_in_a_local_schema_and_accep
 
 TEST(SchemaBuilder, a_remote_schema_may_not_hide_encrypt_either) {
     for (const char* keyword : {"items", "additionalItems", "additionalProperties", "anyOf", "allOf", "oneOf",
-                                "not", "dependencies", "patternProperties"}) {
+                                "not", "dependencies"}) {
         SCOPED_TRACE(keyword);
         const BuiltSchema built = build(R"({OBJ, ")" + std::string(keyword) +
                                             R"(": {"x": {"properties": {"f": {"encrypt": {RND, KEY}}}}}})",
@@ -357,8 +328,116 @@ TEST(SchemaBuilder, a_remote_schema_may_have_plain_fields_of_any_name) {
         build(R"({OBJ, "properties": {"a.b": {"bsonType": "int"}, "$x": {}}})", SchemaOrigin::remote).schema);
     EXPECT_FALSE(
         build(R"({OBJ, "properties": {"a.b": {"encrypt": {RND, KEY}}}})", SchemaOrigin::remote).schema);
-    EXPECT_TRUE(
-        build(R"({OBJ, "patternProperties": {"^x": {"bsonType": "int"}}})", SchemaOrigin::remote).schema);
+}
+
+TEST(SchemaBuilder, a_field_may_be_called_like_a_keyword) {
+    EXPECT_TRUE(build(R"({OBJ, "not": {"properties": {"encrypt": {"bsonType": "int"}}},
+                          "dependencies": {"encryptMetadata": {"required": ["a"]}, "properties": ["b"]}})",
+                      SchemaOrigin::remote)
+                    .schema);
+    const BuiltSchema built =
+        build(R"({OBJ, "properties": {"encrypt": {"encrypt": {RND, KEY}}, "properties": {
+        OBJ, "properties": {"f": {"encrypt": {RND, KEY}}}}}})");
+    ASSERT_TRUE(built.schema) << texts(built);
+    EXPECT_EQ(built.schema->fields()[1].path, "properties.f");
+}
+
+TEST(SchemaBuilder, reads_json_pointers) {
+    const BuiltSchema built =
+        build(R"({OBJ, "encryptMetadata": {RND, "keyId": "/owner/key~1na~0me"}, "properties": {
+        "a": {"encrypt": {}},
+        "b": {"encrypt": {"keyId": "/k", "bsonType": ["int", "string"]}},
+        "c": {"encrypt": {DET, KEY, "bsonType": "int"}},
+        "owner": {OBJ, "properties": {"key/na~me": {"bsonType": "string"}}}}})");
+    ASSERT_TRUE(built.schema) << texts(built);
+    const auto& fields = built.schema->fields();
+    ASSERT_EQ(fields.size(), 3u);
+    EXPECT_EQ(std::get<KeyPointer>(fields[0].key).path, (std::vector<std::string>{"owner", "key/na~me"}));
+    EXPECT_FALSE(fields[0].has_static_key());
+    EXPECT_EQ(std::get<KeyPointer>(fields[1].key).path, std::vector<std::string>{"k"});
+    EXPECT_TRUE(fields[2].has_static_key());
+}
+
+TEST(SchemaBuilder, a_json_pointer_must_lead_to_something_in_clear) {
+    struct Row {
+        const char* pointer;
+        const char* fragment;  // null: accepted
+    };
+    const Row rows[] = {
+        {"/plain", nullptr},
+        {"/o/plain", nullptr},
+        {"/o/0/plain", nullptr},
+        {"/later", "a field that is or may be encrypted, 'later'"},
+        {"/later/x/y", "a field that is or may be encrypted, 'later.x.y'"},
+        {"/o/in", "a field that is or may be encrypted, 'o.in'"},
+        {"/o/3/in", "a field that is or may be encrypted, 'o.3.in'"},
+        {"/o", "an object that holds encrypted fields, 'o'"},
+        {"/p/xa", "a field that is or may be encrypted, 'p.xa'"},
+        {"/p/xb", "a field that is or may be encrypted, 'p.xb'"},  // its patterns disagree
+        {"/p/a", nullptr},
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.pointer);
+        const BuiltSchema built = build(
+            R"({OBJ, "encryptMetadata": {KEY, RND}, "properties": {
+            "f": {"encrypt": {"keyId": ")" +
+            std::string(row.pointer) + R"("}},
+            "o": {OBJ, "properties": {"in": {"encrypt": {}}}},
+            "p": {OBJ, "patternProperties": {"^x": {"encrypt": {}}, "xb$": {"encrypt": {"bsonType": "int"}}}},
+            "later": {"encrypt": {}}}})");
+        EXPECT_EQ(built.schema != nullptr, row.fragment == nullptr) << texts(built);
+        if (row.fragment == nullptr) continue;
+        ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+        EXPECT_EQ(built.problems[0].path, "properties.f.encrypt");
+        EXPECT_NE(built.problems[0].what.find(row.fragment), std::string::npos) << texts(built);
+    }
+}
+
+TEST(SchemaBuilder, a_deterministic_field_may_not_inherit_a_json_pointer) {
+    const BuiltSchema built = build(R"({OBJ, "encryptMetadata": {DET, "keyId": "/k"}, "properties": {
+        "f": {"encrypt": {"bsonType": "int"}}}})");
+    ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+    EXPECT_EQ(built.problems[0].path, "properties.f.encrypt");
+}
+
+TEST(SchemaBuilder, bounds_the_names_of_keys) {
+    const auto with = [](const std::string& key) { return build_field("{RND, " + key + "}"); };
+    const auto pointer = [](std::size_t levels) {
+        std::string text;
+        for (std::size_t i = 0; i < levels; ++i) text += "/a";
+        return text;
+    };
+    EXPECT_TRUE(with(R"("keyId": ")" + pointer(node_levels_max) + "\"").schema);
+    const BuiltSchema deep = with(R"("keyId": ")" + pointer(node_levels_max + 1) + "\"");
+    ASSERT_EQ(deep.problems.size(), 1u) << texts(deep);
+    EXPECT_NE(deep.problems[0].what.find("deeper than 100 levels (51067)"), std::string::npos);
+    EXPECT_TRUE(with(R"("keyId": "/)" + std::string(key_name_bytes_max - 1, 'k') + "\"").schema);
+    EXPECT_FALSE(with(R"("keyId": "/)" + std::string(key_name_bytes_max, 'k') + "\"").schema);
+    EXPECT_TRUE(with(R"("keyAltName": ")" + std::string(key_name_bytes_max, 'k') + "\"").schema);
+    EXPECT_FALSE(with(R"("keyAltName": ")" + std::string(key_name_bytes_max + 1, 'k') + "\"").schema);
+}
+
+TEST(SchemaBuilder, bounds_the_paths_of_fields) {
+    const auto named = [](std::size_t bytes) {
+        return build(R"({OBJ, "properties": {")" + std::string(bytes, 'n') +
+                     R"(": {"encrypt": {RND, KEY}}}})");
+    };
+    EXPECT_TRUE(named(schema_field_path_bytes_max).schema);
+    const BuiltSchema built = named(schema_field_path_bytes_max + 1);
+    ASSERT_EQ(built.problems.size(), 1u) << texts(built);
+    EXPECT_NE(built.problems[0].what.find("longer than 4096 bytes"), std::string::npos);
+}
+
+TEST(SchemaBuilder, bounds_the_list_of_problems) {
+    const auto wrong = [](std::size_t count) {
+        std::string text = "{OBJ";
+        for (std::size_t i = 0; i < count; ++i) text += ", \"x" + std::to_string(i) + "\": 1";
+        return build(text + "}");
+    };
+    EXPECT_EQ(wrong(schema_problems_max).problems.size(), schema_problems_max);
+    const BuiltSchema built = wrong(schema_problems_max + 5);
+    ASSERT_EQ(built.problems.size(), schema_problems_max + 1);
+    EXPECT_EQ(built.problems.back().what, "and more problems, which are not listed");
 }
 
 TEST(SchemaBuilder, says_everything_at_once_with_lines_and_paths) {

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "config/name_pattern.hpp"
+
 namespace fieldgate::config {
 namespace {
 
@@ -133,6 +135,101 @@ TEST(EncryptedField, with_types_allows_only_those) {
     EXPECT_TRUE(field.allows(0x12));
     EXPECT_FALSE(field.allows(0x01));
     EXPECT_FALSE(field.allows(0x02));
+}
+
+std::shared_ptr<const NamePattern> pattern(const char* text) {
+    return NamePattern::compile(text).pattern;
+}
+
+TEST(SchemaNode, finds_children_by_pattern_when_no_name_is_theirs) {
+    SchemaNode node;
+    node.add_child("x_named").field = 0;
+    node.add_pattern(pattern("^x")).field = 1;
+    EXPECT_TRUE(node.is_parent());
+    EXPECT_EQ(node.child("x_named")->field, 0);
+    EXPECT_EQ(node.child("x1")->field, 1);
+    EXPECT_EQ(node.child("ax"), nullptr);
+    EXPECT_EQ(node.named_child("x1"), nullptr);
+}
+
+TEST(SchemaNode, patterns_that_agree_are_one_and_those_that_disagree_are_unknown) {
+    SchemaNode node;
+    node.add_pattern(pattern("^x")).field = 1;
+    node.add_pattern(pattern("y$")).field = 1;
+    node.add_pattern(pattern("z")).field = 2;
+    EXPECT_EQ(node.child("xy")->field, 1);
+    EXPECT_EQ(node.child("z")->field, 2);
+    ASSERT_NE(node.child("xz"), nullptr);
+    EXPECT_TRUE(node.child("xz")->unknown);
+    EXPECT_FALSE(node.child("xz")->is_protected());
+    EXPECT_FALSE(node.child("xz")->is_parent());
+    EXPECT_EQ(node.child("a"), nullptr);
+}
+
+TEST(SchemaNode, a_name_that_a_plain_pattern_matches_too_is_unknown) {
+    SchemaNode node;
+    node.add_pattern(pattern("^x")).field = 1;
+    node.add_plain_pattern(pattern("y$"));
+    EXPECT_EQ(node.child("x")->field, 1);
+    EXPECT_TRUE(node.child("xy")->unknown);
+    EXPECT_EQ(node.child("y"), nullptr);
+    EXPECT_TRUE(node.clone().child("xy")->unknown);
+}
+
+TEST(SchemaNode, a_name_that_cannot_be_decided_is_unknown) {
+    SchemaNode node;
+    node.add_pattern(pattern("^(a+)+$")).field = 1;
+    EXPECT_TRUE(node.child(std::string(60, 'a') + "!")->unknown);
+    EXPECT_TRUE(node.child(std::string(pattern_name_bytes_max + 1, 'b'))->unknown);
+    EXPECT_EQ(node.child("b"), nullptr);
+    SchemaNode plain_undecided;
+    plain_undecided.add_pattern(pattern("a")).field = 1;
+    plain_undecided.add_plain_pattern(pattern("^(a+)+$"));
+    EXPECT_TRUE(plain_undecided.child(std::string(60, 'a') + "!")->unknown);
+}
+
+TEST(SchemaNode, compares_structure_all_the_way_down) {
+    const auto tree = [](std::uint16_t field, const char* below, bool plain = false) {
+        SchemaNode node;
+        node.add_child("b").add_pattern(pattern(below)).field = field;
+        node.add_child("a").field = 7;
+        if (plain) node.add_plain_pattern(pattern("p"));
+        return node;
+    };
+    EXPECT_TRUE(tree(1, "^x").protects_alike(tree(1, "^x")));
+    EXPECT_FALSE(tree(1, "^x").protects_alike(tree(2, "^x")));
+    EXPECT_FALSE(tree(1, "^x").protects_alike(tree(1, "^y")));
+    EXPECT_FALSE(tree(1, "^x").protects_alike(tree(1, "^x", true)));
+    SchemaNode other_order;
+    other_order.add_child("a").field = 7;
+    other_order.add_child("b").add_pattern(pattern("^x")).field = 1;
+    EXPECT_TRUE(tree(1, "^x").protects_alike(other_order));
+    EXPECT_TRUE(tree(1, "^x").protects_alike(tree(1, "^x").clone()));
+    SchemaNode array = other_order.clone();
+    array.array = true;
+    EXPECT_FALSE(array.protects_alike(other_order));
+}
+
+TEST(SchemaNode, a_path_goes_through_patterns) {
+    SchemaNode root;
+    SchemaNode& tenants = root.add_child("tenants");
+    tenants.add_pattern(pattern("^t")).add_child("ssn").field = 3;
+    tenants.add_pattern(pattern("^.u$")).field = 4;
+    EXPECT_EQ(match_path(root, "tenants.t1.ssn").node->field, 3);
+    EXPECT_EQ(match_path(root, "tenants.0.t1.5.ssn").node->field, 3);
+    EXPECT_TRUE(match_path(root, "tenants.t1.ssn.x").below_protected);
+    EXPECT_EQ(match_path(root, "tenants.x1.ssn").node, nullptr);
+    EXPECT_TRUE(match_path(root, "tenants.tu").node->unknown);
+    EXPECT_TRUE(match_path(root, "tenants.tu.anything.else").node->unknown);
+    EXPECT_FALSE(match_path(root, "tenants.tu.anything.else").below_protected);
+}
+
+TEST(SchemaNode, a_position_that_a_pattern_matches_is_read_both_ways) {
+    SchemaNode root;
+    root.add_child("a").add_pattern(pattern("^[0-9]$")).field = 3;
+    EXPECT_EQ(match_path(root, "a.0").node->field, 3);
+    EXPECT_EQ(match_path(root, "a.10.3").node->field, 3);
+    EXPECT_TRUE(match_path(root, "a.1.3").below_protected);
 }
 
 TEST(SchemaNode, keeps_children_in_the_order_of_the_schema) {

@@ -231,6 +231,8 @@ RequestAnalysis::Step RequestAnalysis::step(std::size_t bytes_max) {
     const auto by_offset = [](const Edit& a, const Edit& b) { return a.offset < b.offset; };
     if (!std::is_sorted(plan_.edits.begin(), plan_.edits.end(), by_offset))
         std::sort(plan_.edits.begin(), plan_.edits.end(), by_offset);
+    std::sort(plan_.edit_keys.begin(), plan_.edit_keys.end(),
+              [](const EditKey& a, const EditKey& b) { return a.offset < b.offset; });
     return Step::done;
 }
 

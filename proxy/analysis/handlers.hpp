@@ -13,11 +13,14 @@ extern const std::span<const FieldRow> count_fields;
 extern const std::span<const FieldRow> distinct_fields;
 extern const std::span<const FieldRow> aggregate_fields;
 extern const std::span<const FieldRow> get_more_fields;
+extern const std::span<const FieldRow> data_size_fields;
+extern const std::span<const FieldRow> explain_fields;
 bool finish_find(Request& request);
 bool finish_count(Request& request);
 bool finish_distinct(Request& request);
 bool finish_aggregate(Request& request);
 bool finish_get_more(Request& request);
+bool finish_explain(Request& request);
 bool look_at_aggregate(Request& request);
 bool look_at_get_more(Request& request);
 bool look_at_explain(Request& request);
@@ -40,6 +43,7 @@ bool look_at_bulk_write(Request& request);
 
 // structure.cpp: collections, indexes, names
 extern const std::span<const FieldRow> create_fields;
+extern const std::span<const FieldRow> coll_mod_fields;
 extern const std::span<const FieldRow> create_indexes_fields;
 extern const std::span<const FieldRow> kill_cursors_fields;
 extern const std::span<const FieldRow> drop_indexes_fields;
@@ -63,6 +67,7 @@ bool check_sort(Request& request, const bson::Element& element);
 bool check_projection(Request& request, const bson::Element& element);
 bool check_collation(Request& request, const bson::Element& element);
 bool check_hint(Request& request, const bson::Element& element);
+bool check_let(Request& request, const bson::Element& element);
 bool check_scalar(Request& request, const bson::Element& element);  // a number, a boolean or null
 bool check_cursor(Request& request, const bson::Element& element);  // { batchSize: n }
 bool check_absent(Request& request, const bson::Element& element);  // refused by name

@@ -15,33 +15,6 @@ bool refuse_computed(Request& request, std::string_view path) {
             "allowed");
 }
 
-// The path without `$` components; positional projection ends in one.
-std::string without_positions(std::string_view path) {
-    std::string text;
-    for (std::size_t start = 0; start <= path.size();) {
-        const std::size_t dot = std::min(path.find('.', start), path.size());
-        const std::string_view component = path.substr(start, dot - start);
-        start = dot + 1;
-        if (component.starts_with('$')) continue;
-        if (!text.empty()) text += '.';
-        text += component;
-    }
-    return text;
-}
-
-bool is_inclusion_or_exclusion(const bson::Element& value) {
-    switch (value.type()) {
-        case bson::Type::boolean:
-        case bson::Type::int32:
-        case bson::Type::int64:
-        case bson::Type::double_:
-        case bson::Type::decimal128:
-            return true;
-        default:
-            return false;
-    }
-}
-
 // { field: { $operator: ... } }, where `path` is the field's whole path.
 bool walk_projection_operator(Request& request, const bson::Element& op, std::string_view path,
                               ProjectionOf of) {
@@ -91,7 +64,7 @@ bool walk_below_plain(Request& request, bson::DocumentView inner, std::string_vi
         if (bytes > path_bytes_max) return refuse_long(request, path);
         if (part.is_document()) {
             if (!walk_below_plain(request, part.document(), path, bytes, of)) return false;
-        } else if (!is_inclusion_or_exclusion(part) ||
+        } else if (!is_number_or_boolean(part) ||
                    (of == ProjectionOf::stage && key.find(".$") != std::string_view::npos)) {
             return refuse_computed(request, path);
         }
@@ -116,8 +89,8 @@ bool walk_projected(Request& request, const bson::Element& element, const std::s
         }
         return true;
     }
-    if (!is_inclusion_or_exclusion(element)) return refuse_computed(request, path);
-    if (path.starts_with('$') || path.find(".$") != std::string::npos) {
+    if (!is_number_or_boolean(element)) return refuse_computed(request, path);
+    if (is_positional(path)) {
         if (of == ProjectionOf::stage || !resolve(*request.tree, without_positions(path)).is_plain())
             return request.refuse(
                 code::operation_not_on_encrypted,

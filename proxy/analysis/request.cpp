@@ -64,9 +64,11 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-// Where array positions may be written as `$`, the path without them is meant; elsewhere it is a name that
-// only a mistaken client uses, whose value must not leave in clear either.
-Resolution resolve_positional(const config::SchemaNode& root, std::string_view path) {
+bool is_positional(std::string_view path) {
+    return path.starts_with('$') || path.find(".$") != std::string_view::npos;
+}
+
+std::string without_positions(std::string_view path) {
     std::string without;
     for (std::size_t start = 0; start <= path.size();) {
         const std::size_t dot = std::min(path.find('.', start), path.size());
@@ -76,15 +78,31 @@ Resolution resolve_positional(const config::SchemaNode& root, std::string_view p
         if (!without.empty()) without += '.';
         without += component;
     }
-    const Resolution at = resolve(root, without);
-    return at.is_plain() ? at : Resolution{Resolution::Kind::below, at.node};
+    return without;
+}
+
+bool is_number_or_boolean(const bson::Element& value) {
+    switch (value.type()) {
+        case bson::Type::boolean:
+        case bson::Type::int32:
+        case bson::Type::int64:
+        case bson::Type::double_:
+        case bson::Type::decimal128:
+            return true;
+        default:
+            return false;
+    }
 }
 
 Resolution resolve(const config::SchemaNode& root, std::string_view path) {
     using Kind = Resolution::Kind;
     if (root.unknown) return {Kind::unknown, &root};
-    if (path.starts_with('$') || path.find(".$") != std::string_view::npos)
-        return resolve_positional(root, path);
+    if (is_positional(path)) {
+        // Where array positions may be written as `$`, the path without them is meant; elsewhere it is a name
+        // that only a mistaken client uses, whose value must not leave in clear either.
+        const Resolution at = resolve(root, without_positions(path));
+        return at.is_plain() ? at : Resolution{Kind::below, at.node};
+    }
     // The outermost value is a document, never an array: a number there is a name.
     if (root.child(path.substr(0, path.find('.'))) == nullptr) return {};
     const config::PathMatch match = config::match_path(root, path);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,11 +24,16 @@ struct Statement {
     bool collation = false;  // other than the simple one
     bool upsert = false;
     bool removes = false;
+    bool null_where_omitted = false;     // the query equals null a field whose nulls are never stored
     std::vector<std::uint16_t> matched;  // protected fields that the query decides by
+    // The whole document that is about to be inserted, where JSON pointers find names of keys; empty
+    // otherwise.
+    std::optional<bson::DocumentView> inserted;
 
     void clear() {
-        collation = upsert = removes = false;
+        collation = upsert = removes = null_where_omitted = false;
         matched.clear();
+        inserted.reset();
     }
 };
 
@@ -40,6 +46,10 @@ struct Resolution {
     bool is_plain() const { return kind == Kind::plain; }
 };
 Resolution resolve(const config::SchemaNode& root, std::string_view path);
+// Whether a path has components that stand for elements of arrays (`$`, `$[]`, `$[name]`), and the path
+// without them: a protected field never stands in an array, so what that names decides.
+bool is_positional(std::string_view path);
+std::string without_positions(std::string_view path);
 // Why a path that is neither plain, nor a field, nor a parent cannot be used: "Cannot query below ..." with
 // its verb.
 std::string why_unusable(const Resolution& at, std::string_view verb, std::string_view path);
@@ -47,6 +57,9 @@ std::string why_unusable(const Resolution& at, std::string_view verb, std::strin
 // A client's name inside an error text: quoted, shortened, and valid UTF-8 whatever the client sent.
 std::string quote(std::string_view name);
 bool is_utf8(std::string_view text);
+
+// What options and projections take: a boolean or a number of any type.
+bool is_number_or_boolean(const bson::Element& value);
 
 class Request {
  public:

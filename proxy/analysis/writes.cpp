@@ -34,7 +34,7 @@ constexpr std::array update_rows{
     FieldRow{"ordered", check_scalar},
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"bypassEmptyTsReplacement", check_scalar},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let},
 };
 
 constexpr std::array update_statement_rows{
@@ -52,7 +52,7 @@ constexpr std::array update_statement_rows{
 constexpr std::array delete_rows{
     FieldRow{"deletes", check_body_sequence},
     FieldRow{"ordered", check_scalar},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let},
 };
 
 constexpr std::array delete_statement_rows{
@@ -75,7 +75,7 @@ constexpr std::array find_and_modify_rows{
     FieldRow{"arrayFilters", walk_array_filters},
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"bypassEmptyTsReplacement", check_scalar},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let},
 };
 
 // Servers allow no stage in an update that names a namespace; neither does fieldgate.
@@ -134,9 +134,11 @@ const std::span<const FieldRow> find_and_modify_fields = find_and_modify_rows;
 bool insert_item(Request& request, bson::DocumentView document) {
     const config::SchemaNode& root = *request.tree;
     const config::SchemaNode* id = root.child("_id");
-    if (id != nullptr && id->is_protected() && !document.find("_id"))
+    const auto given = document.find("_id");
+    if (id != nullptr && id->is_protected() && (!given || omits_null(request, *given, id->field)))
         return request.refuse(code::bad_value,
                               "A document without '_id' cannot be inserted where '_id' is encrypted");
+    request.statement.inserted = document;
     return store_document(request, document, root, "", Stored::insert);
 }
 

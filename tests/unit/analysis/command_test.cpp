@@ -62,7 +62,8 @@ const Names general_write{"createUser",
                           "revokeRolesFromRole",
                           "invalidateUserCache",
                           "killOp"};
-const Names revealing_read{"lockInfo", "connPoolStats", "getLog", "currentOp"};
+const Names revealing_read{"lockInfo",  "connPoolStats",  "getLog",
+                           "currentOp", "getAuditConfig", "shardConnPoolStats"};
 const Names revealing_write{"killAllSessions",
                             "killAllSessionsByPattern",
                             "profile",
@@ -78,6 +79,13 @@ const Names revealing_write{"killAllSessions",
                             "configureFailPoint",
                             "replSetStepDown",
                             "replSetFreeze",
+                            "replSetMaintenance",
+                            "replSetResizeOplog",
+                            "autoCompact",
+                            "logApplicationMessage",
+                            "setAuditConfig",
+                            "setFreeMonitoring",
+                            "setUserWriteBlockMode",
                             "fsync",
                             "fsyncUnlock",
                             "logRotate",
@@ -87,6 +95,9 @@ const Names closed{"addShard",
                    "removeShard",
                    "listShards",
                    "getShardMap",
+                   "getDiagnosticData",
+                   "netstat",
+                   "shardingState",
                    "atlasVersion",
                    "replSetGetStatus",
                    "replSetGetConfig",
@@ -105,17 +116,16 @@ const Names closed{"addShard",
                    "clone",
                    "cloneCollection"};
 const Names whole_database{"listCollections", "dbStats", "dbstats", "dbHash"};
-const Names passes_on_protected{"killCursors", "drop",      "dropIndexes",     "deleteIndexes",
-                                "listIndexes", "reIndex",   "compact",         "validate",
-                                "collStats",   "collstats", "dropSearchIndex", "listSearchIndexes"};
+const Names passes_on_protected{"killCursors",   "drop",      "dropIndexes",     "deleteIndexes",
+                                "listIndexes",   "reIndex",   "compact",         "validate",
+                                "collStats",     "collstats", "dropSearchIndex", "listSearchIndexes",
+                                "planCacheClear"};
 const Names refused_on_protected{"mapReduce",
                                  "mapreduce",
                                  "geoSearch",
                                  "parallelCollectionScan",
-                                 "collMod",
                                  "cloneCollectionAsCapped",
                                  "convertToCapped",
-                                 "planCacheClear",
                                  "planCacheClearFilters",
                                  "planCacheListFilters",
                                  "planCacheSetFilter",
@@ -123,8 +133,7 @@ const Names refused_on_protected{"mapReduce",
                                  "updateSearchIndex",
                                  "compactStructuredEncryptionData",
                                  "cleanupStructuredEncryptionData"};
-const Names refused_on_protected_full_name{"dataSize",
-                                           "shardCollection",
+const Names refused_on_protected_full_name{"shardCollection",
                                            "reshardCollection",
                                            "refineCollectionShardKey",
                                            "unshardCollection",
@@ -139,10 +148,10 @@ const Names refused_on_protected_full_name{"dataSize",
                                            "configureQueryAnalyzer",
                                            "balancerCollectionStatus"};
 // These have tests of their own, here and in the other files of this folder.
-const Names tested_apart{"insert",        "update",        "delete",       "find",
-                         "getMore",       "count",         "distinct",     "aggregate",
-                         "findAndModify", "findandmodify", "bulkWrite",    "explain",
-                         "create",        "createIndexes", "dropDatabase", "renameCollection"};
+const Names tested_apart{
+    "insert",       "update",           "delete",        "find",      "getMore", "count",  "distinct",
+    "aggregate",    "findAndModify",    "findandmodify", "bulkWrite", "explain", "create", "createIndexes",
+    "dropDatabase", "renameCollection", "collMod",       "dataSize"};
 
 class CommandTable : public ::testing::Test {
  protected:
@@ -319,7 +328,92 @@ TEST_F(CommandTable, the_body_names_its_database_and_command_once) {
                        "Invalid database name");
 }
 
-TEST_F(CommandTable, explain_passes_on_unprotected_namespaces_only) {
+struct Explained {
+    std::string name, more;  // what it needs besides the collection
+    std::vector<std::string> edits;
+    std::string bad, why;  // what it may not have on a protected namespace
+};
+
+TEST_F(CommandTable, what_is_explained_is_analysed_by_its_own_row) {
+    const std::string statement = R"({"q": {"ssn": 5}, "u": {"$set": {"bloodType": "0-"}}})";
+    const std::string computed = "Invalid match expression operator on encrypted field";
+    std::vector<Explained> cases{
+        {"find",
+         R"("filter": {"ssn": 5})",
+         {"explain.filter.ssn=encrypt ssn"},
+         R"("filter": {"ssn": {"$gt": 5}})",
+         computed},
+        {"count",
+         R"("query": {"ssn": 5})",
+         {"explain.query.ssn=encrypt ssn"},
+         R"("badField": 1)",
+         "'count.badField'"},
+        {"distinct",
+         R"("key": "ssn", "query": {"ssn": 5})",
+         {"explain.query.ssn=encrypt ssn"},
+         R"("key": "bloodType")",
+         "randomized"},
+        {"aggregate",
+         R"("pipeline": [{"$match": {"ssn": 5}}], "cursor": {})",
+         {"explain.pipeline[0].$match.ssn=encrypt ssn"},
+         R"("cursor": {})",
+         "pipeline' is missing"},
+        {"update",
+         R"("updates": [)" + statement + "]",
+         {"explain.updates[0].q.ssn=encrypt ssn", "explain.updates[0].u.$set.bloodType=encrypt bloodType"},
+         R"("updates": [{"q": {}, "u": {"$inc": {"ssn": 5}}}])",
+         "$inc and $mul"},
+        {"delete",
+         R"("deletes": [{"q": {"ssn": 5}, "limit": 1}])",
+         {"explain.deletes[0].q.ssn=encrypt ssn"},
+         R"("deletes": [{"q": {"ssn": {"$gt": 5}}, "limit": 1}])",
+         computed},
+    };
+    for (const std::string name : {"findAndModify", "findandmodify"})
+        cases.push_back({name,
+                         R"("query": {"ssn": 5}, "remove": true)",
+                         {"explain.query.ssn=encrypt ssn"},
+                         R"("sort": {"ssn": 1}, "remove": true)",
+                         "Cannot sort"});
+    std::set<std::string> tested{"mapReduce", "mapreduce"};
+    for (const Explained& each : cases) {
+        SCOPED_TRACE(each.name);
+        tested.insert(each.name);
+        const auto explain = [&](const std::string& inner, const std::string& verbosity) {
+            return run("explain", "{\"" + each.name + R"(": "patients", )" + inner + "}",
+                       R"(, "verbosity": )" + verbosity);
+        };
+        for (const std::string verbosity : {"queryPlanner", "executionStats", "allPlansExecution"}) {
+            const Outcome outcome = explain(each.more, "\"" + verbosity + "\"");
+            EXPECT_EQ(outcome.edits, each.edits) << outcome;
+            EXPECT_EQ(outcome.plan.command, "explain");
+            EXPECT_EQ(outcome.plan.access, Access::read);
+            EXPECT_FALSE(outcome.plan.deletes);
+            EXPECT_TRUE(outcome.plan.requires_reveal_everything);
+            EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
+            EXPECT_TRUE(clinic.is_only_namespace(outcome.plan.shape.fields));
+            EXPECT_EQ(outcome.plan.shape.tree, nullptr);
+        }
+        EXPECT_TRUE(clinic.use(explain(each.more, R"("queryPlanner")"), "ssn").matched);
+        const Outcome refused = explain(each.bad, R"("queryPlanner")");
+        EXPECT_TRUE(refused.refused()) << refused;
+        EXPECT_NE(refused.refusal.errmsg.find(each.why), std::string::npos) << refused;
+        for (const std::string verbosity : {R"("ssn")", "5", R"({"ssn": 5})", R"("QueryPlanner")"})
+            expect_refusal(explain(each.more, verbosity), code::bad_value, "'explain.verbosity'");
+        expect_refusal(explain(each.more + R"(, "comment": )" + ciphertext(1), R"("queryPlanner")"),
+                       code::bad_value, "Ciphertext");
+        expect_refusal(run("explain", "{\"" + each.name + R"(": "patients", )" + each.more + "}",
+                           R"(, "filter": {"ssn": 5})"),
+                       code::unknown_field, "'explain.filter'");
+    }
+    for (const std::string name : {"mapReduce", "mapreduce"})
+        expect_refusal(run("explain", "{\"" + name + R"(": "patients", "out": {"inline": 1}})"),
+                       code::command_not_supported, "explain of '" + name + "': use an aggregation");
+    for (const Command& row : command_table())
+        EXPECT_EQ(row.explainable, tested.count(std::string(row.name)) == 1) << row.name;
+}
+
+TEST_F(CommandTable, explain_passes_on_unprotected_namespaces) {
     for (const std::string name : {"find", "count", "distinct", "aggregate", "update", "delete",
                                    "findAndModify", "findandmodify", "mapReduce", "mapreduce"}) {
         const std::string inner = name == "aggregate" ? R"(, "pipeline": [])" : "";
@@ -328,11 +422,9 @@ TEST_F(CommandTable, explain_passes_on_unprotected_namespaces_only) {
         EXPECT_TRUE(plain.passed()) << name << plain;
         EXPECT_EQ(plain.plan.command, "explain");
         EXPECT_EQ(plain.plan.collection, "wards");
-        EXPECT_EQ(plain.plan.access,
-                  name == "aggregate" || name == "find" ? Access::read : plain.plan.access);
-        expect_refusal(run("explain", "{\"" + name + R"(": "patients")" + inner + "}"),
-                       code::command_not_supported,
-                       "command not supported for auto encryption: explain on 'medicalRecords.patients'");
+        EXPECT_EQ(plain.plan.access, Access::read);
+        EXPECT_FALSE(plain.plan.requires_reveal_everything);
+        EXPECT_EQ(plain.plan.shape.kind, ReplyShape::Kind::pass);
         EXPECT_FALSE(run("explain", "{\"" + name + R"(": 1})").passed()) << name;
     }
     for (const std::string name :
@@ -349,6 +441,32 @@ TEST_F(CommandTable, explain_passes_on_unprotected_namespaces_only) {
     expect_refusal(
         run("explain", R"({"aggregate": "wards", "pipeline": [{"$lookup": {"from": "patients"}}]})"),
         code::command_not_supported, "names the protected namespace");
+}
+
+TEST_F(CommandTable, data_sizes_of_ranges_of_plain_keys) {
+    const auto size = [&](const std::string& more) {
+        return run("dataSize", R"("medicalRecords.patients")", more);
+    };
+    const Outcome outcome = size(R"(, "keyPattern": {"name": 1}, "min": {"name": "a"}, "max": {"name": "b"},
+                                     "estimate": true)");
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_EQ(outcome.plan.access, Access::read);
+    EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
+    EXPECT_TRUE(clinic.use(size(R"(, "keyPattern": {"ssn": 1})"), "ssn").matched);
+    for (const std::string bound : {"min", "max"})
+        expect_refusal(size(", \"" + bound + R"(": {"ssn": 5})"), code::operation_not_on_encrypted,
+                       "'" + bound + "' cannot bound encrypted field 'ssn'");
+    expect_refusal(size(R"(, "keyPattern": {"ssn": 145014000})"), code::type_mismatch, "'keyPattern'");
+    expect_refusal(size(R"(, "ssn": 5)"), code::unknown_field, "dataSize.ssn");
+    EXPECT_TRUE(run("dataSize", R"("medicalRecords.wards")", R"(, "min": {"ssn": 5})").passed());
+    for (const std::string value : {R"("wards")", "5", R"(".x")", R"("x.")"})
+        expect_refusal(run("dataSize", value), code::invalid_namespace, "needs the name");
+}
+
+TEST_F(CommandTable, plan_caches_are_cleared_whole) {
+    for (const std::string field : {"query", "sort", "projection"})
+        expect_refusal(run("planCacheClear", R"("patients")", ", \"" + field + R"(": {"ssn": 5})"),
+                       code::unknown_field, "planCacheClear." + field);
 }
 
 TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {

@@ -44,7 +44,8 @@ TEST_F(Read, find_gives_a_cursor_of_the_schemas_documents) {
 }
 
 TEST_F(Read, options_that_could_carry_values_or_rename_fields_are_refused) {
-    expect_refusal(find(R"("let": {"x": 5})"), code::command_not_supported, "'find.let'");
+    expect_refusal(find(R"("let": 5)"), code::type_mismatch, "'let' must be an object");
+    expect_refusal(find(R"("let": {"x": "$ssn"})"), no, "");
     expect_refusal(find(R"("returnKey": true)"), code::command_not_supported, "'find.returnKey'");
     expect_refusal(find(R"("min": {"ssn": 5})"), no, "'min' cannot bound encrypted field 'ssn'");
     expect_refusal(find(R"("max": {"insurance": 5})"), no, "'max' cannot bound");
@@ -321,8 +322,8 @@ TEST_F(Read, malformed_pipelines_and_options_of_aggregate_are_refused) {
                    code::type_mismatch, "'pipeline'");
     expect_refusal(clinic.analyse(R"({"aggregate": "patients", "cursor": {}})"), code::failed_to_parse,
                    "pipeline' is missing");
-    expect_refusal(aggregate("", R"(, "explain": true)"), code::command_not_supported, "'aggregate.explain'");
-    expect_refusal(aggregate("", R"(, "let": {"x": 1})"), code::command_not_supported, "'aggregate.let'");
+    expect_refusal(aggregate("", R"(, "explain": {"ssn": 5})"), code::type_mismatch, "'explain'");
+    expect_refusal(aggregate("", R"(, "let": 5)"), code::type_mismatch, "'let'");
     expect_refusal(aggregate("", R"(, "cursor": {"batchSize": {"ssn": 5}})"), code::type_mismatch,
                    "'batchSize'");
     expect_refusal(aggregate("", R"(, "exchange": {})"), code::unknown_field, "unknown field");
@@ -333,6 +334,18 @@ TEST_F(Read, malformed_pipelines_and_options_of_aggregate_are_refused) {
             R"({"$match": {"ssn": 5}})",
             R"(, "explain": false, "allowDiskUse": true, "hint": {"ssn": 1}, "cursor": {"batchSize": 5})")
             .passed());
+}
+
+TEST_F(Read, aggregates_are_explained_to_roles_that_reveal_everything) {
+    const Outcome outcome = aggregate(R"({"$match": {"ssn": 5}})", R"(, "explain": true)");
+    EXPECT_EQ(outcome.edits, std::vector<std::string>{"pipeline[0].$match.ssn=encrypt ssn"});
+    EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
+    EXPECT_TRUE(outcome.plan.requires_reveal_everything);
+    for (const std::string value : {"false", "0", "null"}) {
+        const Outcome executed = aggregate("", R"(, "explain": )" + value);
+        EXPECT_EQ(executed.plan.shape.kind, ReplyShape::Kind::cursor) << executed;
+        EXPECT_FALSE(executed.plan.requires_reveal_everything);
+    }
 }
 
 TEST_F(Read, deletes_are_filters) {

@@ -148,7 +148,8 @@ struct Plan {
     std::vector<FieldUse> uses;      // by number of the field
     std::vector<PartUse> part_uses;  // by part
     Access access = Access::none;
-    bool deletes = false;                     // removes documents
+    // Removes documents, of every part or of a whole database; see PartUse for those of one part.
+    bool deletes = false;
     bool requires_reveal_everything = false;  // closed to restricted roles: `local`, explain, ...
     bool touches_key_vault = false;
     bool names_index = false;  // by its name, which may stand for any path: only for who may match them all

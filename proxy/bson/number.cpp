@@ -52,6 +52,10 @@ std::optional<Number> convert_exactly(const Element& element, Type type) {
     if (element.type() == Type::double_ && type == Type::double_)
         return number_of(type, boost::endian::load_little_u64(element.value().data()), 8);
     const auto whole = element.whole_number();
+    // Minus zero is a whole number, and 0 is not the same value.
+    if (whole == 0 && element.type() == Type::double_ &&
+        boost::endian::load_little_u64(element.value().data()) != 0)
+        return std::nullopt;
     return whole ? from_whole(*whole, type) : std::nullopt;
 }
 

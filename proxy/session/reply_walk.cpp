@@ -194,11 +194,10 @@ ReplyWalk::Next ReplyWalk::visit(const Element& element) {
         case Where::verbatim:
             return visit_plain(element, Where::verbatim);
         case Where::bulk_batch:
-            if (element.is_document()) return enter(element, {Where::bulk_entry});
-            return visit_plain(element, Where::verbatim);
+            return visit_bulk_entry(element);
         case Where::bulk_entry:
-            if (element.key() == "errmsg" || element.key() == "errInfo" || element.key() == "keyValue")
-                return drop(element);
+            if (element.key() == "upserted" && element.is_document())
+                return enter(element, {Where::upserted_entry});
             return visit_plain(element, Where::verbatim);
         case Where::upserted:
             if (element.is_document()) return enter(element, {Where::upserted_entry});
@@ -245,6 +244,20 @@ ReplyWalk::Next ReplyWalk::visit_reply(const Element& element) {
             break;
     }
     return visit_plain(element, Where::verbatim);
+}
+
+// What failed is written anew whole: only that quotes values.
+ReplyWalk::Next ReplyWalk::visit_bulk_entry(const Element& element) {
+    if (!element.is_document()) return refuse_malformed("a result of a bulkWrite in it is not a document");
+    const auto entry = DocumentView::check_top_level(element.value());
+    if (!entry) return refuse_malformed(entry.error());
+    bool failed = false;
+    for (const Element each : *entry) {
+        const std::string_view key = each.key();
+        failed = failed || (key == "ok" && !each.truthy()) || key == "code" || key == "errmsg" ||
+                 key == "errInfo" || key == "keyValue";
+    }
+    return failed ? rebuild(element, rebuild_bulk_error) : enter(element, {Where::bulk_entry});
 }
 
 ReplyWalk::Next ReplyWalk::visit_result(const Element& element, const Target& target) {

@@ -64,6 +64,7 @@ class ReplyWalk {
 
     Next visit(const bson::Element& element);
     Next visit_reply(const bson::Element& element);
+    Next visit_bulk_entry(const bson::Element& element);
     Next visit_result(const bson::Element& element, const Target& target);
     Next visit_protected(const bson::Element& element, const Target& target);
     Next visit_unknown(const bson::Element& element, const Target& target);

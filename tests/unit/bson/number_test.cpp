@@ -50,6 +50,8 @@ TEST(Number, the_first_value_that_does_not_fit_is_left_alone) {
     EXPECT_EQ(converted(R"({"x": {"$numberDouble": "-2147483649.0"}})", Type::int32), "");
     EXPECT_EQ(converted(R"({"x": {"$numberDouble": "5.5"}})", Type::int64), "");
     EXPECT_EQ(converted(R"({"x": {"$numberDouble": "NaN"}})", Type::int64), "");
+    EXPECT_EQ(converted(R"({"x": {"$numberDouble": "-0.0"}})", Type::int32), "");
+    EXPECT_NE(converted(R"({"x": {"$numberDouble": "0.0"}})", Type::int32), "");
     EXPECT_EQ(converted(R"({"x": {"$numberDouble": "9223372036854775808.0"}})", Type::int64), "");
     EXPECT_NE(converted(R"({"x": {"$numberLong": "9007199254740992"}})", Type::double_), "");
     EXPECT_EQ(converted(R"({"x": {"$numberLong": "9007199254740993"}})", Type::double_), "");

@@ -1,6 +1,7 @@
 #include "config/load.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "config/files.hpp"
 #include "config/load_parts.hpp"
@@ -25,11 +26,17 @@ void sort_by_line(std::vector<Problem>& problems, const std::filesystem::path& f
     const auto rank = [&](const Problem& problem) {
         return std::find(files.begin(), files.end(), problem.file) - files.begin();
     };
-    std::stable_sort(problems.begin(), problems.end(), [&](const Problem& a, const Problem& b) {
-        const auto rank_a = rank(a);
-        const auto rank_b = rank(b);
-        return rank_a != rank_b ? rank_a < rank_b : a.line < b.line;
-    });
+    // Not std::stable_sort, which uses what newer compilers call deprecated.
+    using Place = std::tuple<std::ptrdiff_t, int, std::size_t>;
+    std::vector<Place> order;
+    order.reserve(problems.size());
+    for (std::size_t i = 0; i < problems.size(); ++i)
+        order.emplace_back(rank(problems[i]), problems[i].line, i);
+    std::sort(order.begin(), order.end());
+    std::vector<Problem> sorted;
+    sorted.reserve(problems.size());
+    for (const Place& place : order) sorted.push_back(std::move(problems[std::get<std::size_t>(place)]));
+    problems = std::move(sorted);
 }
 
 void load_commands(Section& root, Config& config) {

@@ -27,19 +27,19 @@ struct Intent {
     std::string alt_name;  // empty: the field's key is a UUID
 };
 
-std::string with_database(std::string name, std::string_view database) {
-    constexpr std::string_view placeholder = "{database}";
-    for (std::size_t at = 0; (at = name.find(placeholder, at)) != std::string::npos; at += database.size())
-        name.replace(at, placeholder.size(), database);
-    return name;
-}
-
 Intent intent_of(const analysis::Plan& plan, const Edit& edit) {
     Intent intent;
-    intent.field = &plan.protected_namespace->schema->fields()[edit.field];
-    if (const auto* name = std::get_if<config::KeyAltName>(&intent.field->key))
-        intent.alt_name = with_database(name->name, plan.database);
-    BOOST_ASSERT_MSG(intent.field->has_static_key(), "a key that the document names is not in the plan");
+    intent.field = &plan.fields->field(edit.field);
+    if (const auto* name = std::get_if<config::KeyAltName>(&intent.field->key)) {
+        intent.alt_name = analysis::expand_alt_name(name->name, plan.fields->part_of(edit.field).database);
+    } else if (!intent.field->has_static_key()) {
+        const auto key = std::lower_bound(
+            plan.edit_keys.begin(), plan.edit_keys.end(), edit.offset,
+            [](const analysis::EditKey& k, std::uint32_t offset) { return k.offset < offset; });
+        BOOST_ASSERT_MSG(key != plan.edit_keys.end() && key->offset == edit.offset,
+                         "a key that the document names is in the plan");
+        intent.alt_name = key->alt_name;
+    }
     return intent;
 }
 
@@ -117,6 +117,8 @@ Work Marker::State::apply(const Edit& edit, const Element& element) {
         return refuse(analysis::code::field_cannot_be_encrypted,
                       "the already encrypted value of field '" + intent.field->path + "' is no ciphertext");
     }
+    BOOST_ASSERT_MSG(edit.kind == Edit::Kind::encrypt && edit.type == 0,
+                     "the schemas of drivers neither coerce numbers nor leave nulls out");
     const bool is_encrypted =
         element.type() == bson::Type::binary && element.binary().subtype == encrypted_subtype;
     if (is_encrypted || !intent.field->allows(static_cast<std::uint8_t>(element.type())))

@@ -84,6 +84,12 @@ bool find_namespace(Request& request) {
             if (!is_database_cursor(collection->string()))
                 return admit_namespace(request, database, collection->string());
             if (collection->string() == "$cmd.aggregate") request.plan.requires_reveal_everything = true;
+            if (collection->string() == "$cmd.bulkWrite") {
+                // Whoever wrote may know what came of it, whatever else of the database it may use.
+                request.plan.continues_bulk_write = true;
+                request.plan.access = Access::none;
+                return true;
+            }
             return admit_whole_database(request);
         }
         case Where::full_name: {

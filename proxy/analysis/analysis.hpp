@@ -157,7 +157,8 @@ struct Plan {
     // for roles that reveal everything.
     bool carries_foreign_ciphertext = false;
     bool is_get_more = false;
-    std::int64_t cursor_id = 0;  // getMore
+    bool continues_bulk_write = false;  // the getMore is about the results of a bulkWrite, of no collection
+    std::int64_t cursor_id = 0;         // getMore
     ReplyShape shape;
     // Every other namespace the command names.
     std::vector<NamespaceName> others;

@@ -22,7 +22,7 @@ constexpr std::size_t body_bytes_max = std::size_t{16} * 1024 * 1024 + std::size
 
 constexpr std::int32_t failed_to_satisfy_read_preference = 133;
 
-// What getMore names as the collection of a bulkWrite's results, in the database admin.
+// What stands for the collection of a bulkWrite's results, in the database admin.
 constexpr std::string_view bulk_write_cursor = "$cmd.bulkWrite";
 
 // As a mongos, fieldgate is told the client's read preference with each command.
@@ -265,12 +265,14 @@ bool Session::State::find_cursor(analysis::Plan& plan, keys::Clock::time_point n
     const auto record = shared.cursors->find(upstream_name, plan.cursor_id, now);
     if (record) {
         if (record->role != role) return false;
-        if (record->database != plan.database || record->collection != plan.collection) return false;
-        plan.shape = record->shape;
-        return true;
+        const bool is_same = record->shape.kind == analysis::ReplyShape::Kind::bulk_result
+                                 ? plan.continues_bulk_write
+                                 : record->database == plan.database && record->collection == plan.collection;
+        if (is_same) plan.shape = record->shape;
+        return is_same;
     }
     // The plan's shape is that of a find; results of a bulkWrite quote values of any namespace.
-    const bool may_show_values = plan.own_is_protected || plan.collection == bulk_write_cursor;
+    const bool may_show_values = plan.own_is_protected || plan.continues_bulk_write;
     return !may_show_values || own_role().reveals_everything();
 }
 

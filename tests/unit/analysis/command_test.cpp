@@ -438,9 +438,9 @@ TEST_F(CommandTable, explain_passes_on_unprotected_namespaces) {
     EXPECT_TRUE(run("explain", R"({"find": "wards", "$db": "medicalRecords"})").passed());
     expect_refusal(run("explain", "{}"), code::failed_to_parse, "empty");
     expect_refusal(run("explain", "5"), code::type_mismatch, "'explain'");
-    expect_refusal(
-        run("explain", R"({"aggregate": "wards", "pipeline": [{"$lookup": {"from": "patients"}}]})"),
-        code::command_not_supported, "names the protected namespace");
+    EXPECT_NE(
+        run("explain", R"({"aggregate": "wards", "pipeline": [{"$unionWith": "patients"}]})").plan.fields,
+        nullptr);
 }
 
 TEST_F(CommandTable, data_sizes_of_ranges_of_plain_keys) {
@@ -490,9 +490,8 @@ TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {
         EXPECT_EQ(outcome.plan.database, "medicalRecords");
         EXPECT_EQ(outcome.plan.collection, "wards");
         EXPECT_EQ(outcome.plan.access, Access::write);
-        EXPECT_TRUE(outcome.plan.deletes);
-        expect_refusal(bulk({"x.y", "medicalRecords.patients"}, in_body), code::command_not_supported,
-                       "protected namespace");
+        EXPECT_FALSE(outcome.plan.deletes);
+        EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::pass);
         expect_refusal(bulk({"encryption.__keyVault"}, in_body), code::command_not_supported, "key vault");
         expect_refusal(bulk({"nodot"}, in_body), code::invalid_namespace, "Invalid namespace");
         expect_refusal(

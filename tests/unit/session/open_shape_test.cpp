@@ -160,6 +160,63 @@ TEST_F(OpenShape, an_array_of_unknown_values_meets_the_strictest_rule) {
     EXPECT_EQ(seen_as(tree, stored, Kind::null), json(R"({"values": null})"));
 }
 
+// Results of a bulkWrite
+
+TEST_F(OpenShape, results_of_a_bulk_write_are_rebuilt_where_they_failed) {
+    SchemaNode tree;
+    SchemaNode& id = tree.add_child("_id");
+    id.add_child("ssn").field = ssn;
+    const ReplyShape bulk{ReplyShape::Kind::bulk_result, clinic.fields(),
+                          std::make_shared<const SchemaNode>(tree.clone())};
+    const auto reply = [&](const char* batch, const std::function<void(Builder&)>& more) {
+        return document([&](Builder& out) {
+            out.open_document("cursor").open_array(batch);
+            out.open_document("0").append_double("ok", 1).append_int32("idx", 0).append_int32("n", 1);
+            out.open_document("upserted").open_document("_id").append_binary("ssn", 6, number_blob(ssn));
+            out.append_int32("x", 1).close().close().close();
+            more(out);
+            out.close().append_int64("id", 99).append_string("ns", "admin.$cmd.bulkWrite").close();
+            out.append_int32("nErrors", 1).append_double("ok", 1);
+        });
+    };
+    const Buffer stored = reply("nextBatch", [](Builder& out) {
+        out.open_document("1").append_double("ok", 0).append_int32("idx", 1).append_int32("code", 121);
+        out.append_string("errmsg", "canary").append_document("errInfo", from_json(R"({"v": "canary"})"));
+        out.append_int32("n", 0).close();
+    });
+    const auto batch = [&](const Opened& opened) {
+        return bson::to_json(opened.body().find("cursor")->document().find("nextBatch")->document().bytes());
+    };
+    const std::string failed =
+        R"({"ok": 0.0, "idx": 1, "code": 121,
+            "errmsg": "the server refused the write on a protected namespace: code 121", "n": 0})";
+    const Opened revealed = open_body(stored, bulk, clinic.role(Kind::reveal));
+    ASSERT_EQ(revealed.work, Work::done) << revealed.refusal.errmsg;
+    EXPECT_EQ(revealed.cursor_id, 99);
+    EXPECT_EQ(batch(revealed), json(R"({"0": {"ok": 1.0, "idx": 0, "n": 1,
+        "upserted": {"_id": {"ssn": 145014000, "x": 1}}}, "1": )" +
+                                    failed + "}"));
+    const Opened withheld = open_body(stored, bulk, clinic.role(Kind::omit));
+    ASSERT_EQ(withheld.work, Work::done);
+    EXPECT_EQ(
+        batch(withheld),
+        json(R"({"0": {"ok": 1.0, "idx": 0, "n": 1, "upserted": {"_id": {"x": 1}}}, "1": )" + failed + "}"));
+    for (const SliceBudget budget : {SliceBudget{1, 1u << 20}, SliceBudget{600, 1}})
+        EXPECT_EQ(open(wire::make_op_msg(7, 8, stored), bulk, clinic.role(Kind::omit), budget).frame,
+                  withheld.frame);
+    // Whatever says that something failed is believed.
+    for (const char* const key : {"code", "errInfo", "keyValue"}) {
+        const Buffer odd = reply("firstBatch", [&](Builder& out) {
+            out.open_document("1").append_double("ok", 1).append_string(key, "canary").close();
+        });
+        const Opened opened = open_body(odd, bulk, clinic.role(Kind::reveal));
+        ASSERT_EQ(opened.work, Work::done);
+        EXPECT_FALSE(contains(opened.frame, "canary")) << key;
+    }
+    const Buffer not_a_document = reply("firstBatch", [](Builder& out) { out.append_string("1", "canary"); });
+    EXPECT_EQ(open_body(not_a_document, bulk, clinic.role(Kind::reveal)).work, Work::refused);
+}
+
 // Events
 
 class OpenEvent : public OpenShape {

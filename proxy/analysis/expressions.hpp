@@ -5,9 +5,9 @@
 
 #include "proxy/analysis/request.hpp"
 
-// Aggregation expressions: in $expr, in stages, in projections (CSFLE specification's rules, "Supported expressions"
-// of the manual). Constants that a deterministic field is compared with are encrypted; what ciphertext cannot
-// answer is refused.
+// Aggregation expressions: in $expr, in stages, in projections (CSFLE specification's rules, "Supported
+// expressions" of the manual). Constants that a deterministic field is compared with are encrypted; what
+// ciphertext cannot answer is refused.
 namespace fieldgate::analysis {
 
 // An expression that decides about documents ($expr, $cond's condition): anything but a bare protected value.

@@ -17,8 +17,8 @@ struct Number {
 };
 
 // An int, long or double as a number of another of these types, or a whole one as a decimal, if that one has
-// exactly its value: 5.0 as an int, but neither 5.5 nor 2^31 nor -0.0. Nothing: it has not, or the element is no such
-// number.
+// exactly its value: 5.0 as an int, but neither 5.5 nor 2^31 nor -0.0. Nothing: it has not, or the element is
+// no such number.
 std::optional<Number> convert_exactly(const Element& element, Type type);
 
 }  // namespace fieldgate::bson

@@ -211,6 +211,8 @@ TEST_F(Judge, parts_of_a_plan_are_judged_each_by_its_own_rules) {
     schema->fields_.push_back({"pin", config::Algorithm::deterministic, config::KeyUuid{}, {0x10}});
     config.schemas.push_back({{"other", "staff"}, schema, 1, false});
     role.rules.push_back({everything});
+    plan.fields =
+        analysis::FieldSpace::of(config::reference_to(config.schemas[0]), "medicalRecords", "patients");
     ASSERT_TRUE(plan.fields->add(config::reference_to(config.schemas[1]), "other", "staff"));
     plan.uses.resize(3);
     plan.part_uses.resize(2);

@@ -64,6 +64,10 @@ class SchemaNode {
     // Pipelines only: the value is an array, each of whose elements is what the rest of this node says. Its
     // elements cannot be queried, because a driver would not either.
     bool array = false;
+    // Replies only: the keys of this document are dotted paths, read from this node's children on, and
+    // numbers in them (but for the first name) may be array positions: `updateDescription.updatedFields` of a
+    // change stream event.
+    bool dotted_keys = false;
 
     bool is_protected() const { return field != no_field; }
     bool is_parent() const { return !children_.empty() || !patterns_.empty(); }

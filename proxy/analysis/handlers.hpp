@@ -39,6 +39,11 @@ bool finish_find_and_modify(Request& request);
 bool plain_update_item(Request& request, bson::DocumentView statement);
 bool look_at_update(Request& request);
 bool look_at_find_and_modify(Request& request);
+
+// bulk_write.cpp
+extern const std::span<const FieldRow> bulk_write_fields;
+bool bulk_item(Request& request, bson::DocumentView op);
+bool finish_bulk_write(Request& request);
 bool look_at_bulk_write(Request& request);
 
 // structure.cpp: collections, indexes, names
@@ -67,6 +72,7 @@ bool check_sort(Request& request, const bson::Element& element);
 bool check_projection(Request& request, const bson::Element& element);
 bool check_collation(Request& request, const bson::Element& element);
 bool check_hint(Request& request, const bson::Element& element);
+bool check_upsert(Request& request, const bson::Element& element);
 bool check_let(Request& request, const bson::Element& element);
 bool check_scalar(Request& request, const bson::Element& element);  // a number, a boolean or null
 bool check_cursor(Request& request, const bson::Element& element);  // { batchSize: n }
@@ -74,6 +80,9 @@ bool check_absent(Request& request, const bson::Element& element);  // refused b
 bool check_falsy(Request& request, const bson::Element& element);   // refused by name unless false
 bool check_body_sequence(Request& request, const bson::Element& element);
 
+// Statements in the body: top levels only, as in a section.
+[[nodiscard]] bool look_at_body_items(Request& request, std::string_view name,
+                                      bool (*item)(Request&, bson::DocumentView));
 // One statement of the command's sequence, from the body or from a section.
 [[nodiscard]] bool walk_item(Request& request, bson::DocumentView statement);
 // Collations and upserts together with what the filter named.

@@ -208,7 +208,7 @@ bool look_at_aggregate(Request& request) {
         if (++pipelines > 1 || !element.is_array())
             return request.refuse(code::failed_to_parse, "BSON field 'pipeline' must be an array, once");
         if (!request.check(element.value(), checked)) return false;
-        if (!admit_named(request, element, request.plan.database, true)) return false;
+        if (!admit_named(request, element, request.plan.database, true, Other::may_join)) return false;
         // Without a collection the first stage is the source: anything but literal documents looks at the
         // server.
         if (request.plan.collection.empty()) {
@@ -248,7 +248,10 @@ bool look_at_explain(Request& request) {
                               "whole databases are refused");
     if (!admit_namespace(request, request.plan.database, name.string())) return false;
     if (request.plan.touches_protected()) {
-        if (command->on_protected == OnProtected::analyse) return true;  // finish_explain looks at the rest
+        if (command->on_protected == OnProtected::analyse) {
+            request.document = inner;  // finish_explain looks at the rest
+            return !command->joins || command->look(request);
+        }
         return request.refuse(code::command_not_supported,
                               "command not supported for auto encryption: explain of " +
                                   quote(command->name) + (command->why.empty() ? "" : ": ") +

@@ -226,7 +226,7 @@ bool Request::protect(const config::NamespaceRef& protected_namespace, std::stri
 
 void Request::enter_part(std::size_t index) {
     part = index;
-    tree = plan.fields->parts()[index].tree.get();
+    tree = own_tree().get();
 }
 
 bool Request::admit_foreign_ciphertext(bson::DocumentView walked, std::size_t edits_before) {
@@ -259,10 +259,14 @@ bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::
         if (std::binary_search(verified.begin(), verified.end(), offset)) continue;
         // Kind 0 is a marking that no server may ever get, 3 and above belong to Queryable Encryption.
         const bool stored_kind = !binary.data.empty() && (binary.data[0] == 1 || binary.data[0] == 2);
-        const auto& parts = plan.fields->parts();
-        const bool allowed = std::all_of(parts.begin(), parts.end(), [](const FieldSpace::Part& each) {
+        const auto allows = [](const FieldSpace::Part& each) {
             return each.protected_namespace->explicit_encryption_allow;
-        });
+        };
+        // Of a bulkWrite each operation is about one namespace; else all of them may be meant.
+        const auto& parts = plan.fields->parts();
+        const bool allowed = bulk_parts.empty() || part == no_part
+                                 ? std::all_of(parts.begin(), parts.end(), allows)
+                                 : allows(parts[part]);
         if (!allowed || !stored_kind)
             return refuse(
                 code::bad_value,
@@ -282,8 +286,8 @@ void Request::set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::Sch
 
 std::shared_ptr<const config::SchemaNode> Request::own_tree(const config::SchemaNode* node) const {
     static const auto nothing = std::make_shared<const config::SchemaNode>();
-    if (!plan.own_is_protected) return nothing;
-    const auto& root = plan.fields->parts()[0].tree;
+    if (part == no_part) return nothing;
+    const auto& root = plan.fields->parts()[part].tree;
     return node == nullptr ? root : std::shared_ptr<const config::SchemaNode>(root, node);
 }
 

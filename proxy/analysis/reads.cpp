@@ -18,7 +18,7 @@ bool check_bounds(Request& request, const bson::Element& element) {
 bool check_pipeline(Request& request, const bson::Element& element) {
     if (!element.is_array())
         return request.refuse(code::type_mismatch, "BSON field 'pipeline' must be an array");
-    return walk_pipeline(request, element.document());
+    return walk_pipeline(request, element);
 }
 
 bool has_random_field(const Request& request, const config::SchemaNode& node) {

@@ -16,6 +16,7 @@
 namespace fieldgate::analysis {
 
 struct Command;
+class Request;
 
 // What one query-and-write statement gathers while its fields are looked at: an update or delete statement,
 // or the whole command for those that have one statement.
@@ -40,6 +41,8 @@ struct Resolution {
     bool is_plain() const { return kind == Kind::plain; }
 };
 Resolution resolve(const config::SchemaNode& root, std::string_view path);
+// The same for a path that a value is compared with in a pipeline.
+Resolution resolve_compared(const Request& request, std::string_view path);
 // Why a path that is neither plain, nor a field, nor a parent cannot be used: "Cannot query below ..." with
 // its verb.
 std::string why_unusable(const Resolution& at, std::string_view verb, std::string_view path);
@@ -47,6 +50,12 @@ std::string why_unusable(const Resolution& at, std::string_view verb, std::strin
 // A client's name inside an error text: quoted, shortened, and valid UTF-8 whatever the client sent.
 std::string quote(std::string_view name);
 bool is_utf8(std::string_view text);
+
+// A variable of aggregation ($let, $lookup's let, $map): what its value is.
+struct Variable {
+    std::string_view name;  // in the message, without $$
+    config::SchemaNode node;
+};
 
 class Request {
  public:
@@ -62,10 +71,23 @@ class Request {
     bson::DocumentView document;  // of the command: the message's body, or what stands inside an explain
     // What documents look like where the walker stands: a namespace's own tree, or what stages made of it.
     const config::SchemaNode* tree = nullptr;
+    // What they looked like in the store, before any stage. A value sent for a path that was protected there
+    // never leaves in clear, whatever stages have put in its place.
+    const config::SchemaNode* stored = nullptr;
+    std::shared_ptr<const config::SchemaNode>
+        stored_events;                // keeps it, where it is that of a change stream's events
+    std::vector<Variable> variables;  // in scope, innermost last
+    // What a projection that computes makes of the documents that a find-like command returns; null: nothing.
+    std::shared_ptr<const config::SchemaNode> projected;
+    // The expressions are those of an update, which must leave every protected field as it is.
+    bool updates_by_pipeline = false;
     std::size_t part = 0;  // of the plan's FieldSpace: whose documents are stored, replaced and deleted
     Statement statement;
 
     [[nodiscard]] bool refuse(std::int32_t code, std::string errmsg);
+    // Stages copy trees, and a short pipeline can double them again and again: that many nodes are about to
+    // be copied.
+    [[nodiscard]] bool charge(std::size_t tree_nodes);
     // Deep check of bytes of the message; refuses what is not BSON or nests too deep.
     [[nodiscard]] bool check(bson::Bytes bytes, bson::DocumentView& out, bson::Facts* facts = nullptr);
     [[nodiscard]] bool check_top_level(bson::Bytes bytes, bson::DocumentView& out);
@@ -100,6 +122,7 @@ class Request {
 
  private:
     bool scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified);
+    std::size_t tree_nodes_left_ = 200000;
     const std::uint8_t* message_start_;
 };
 

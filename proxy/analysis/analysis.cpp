@@ -138,7 +138,8 @@ bool route(Request& request) {
                                                                " is refused: " + std::string(command->why));
     plan.requires_reveal_everything = command->standing == Standing::reveals;
     if (!read_database(request) || !admit_sequences(request) || !find_namespace(request)) return false;
-    if (!plan.touches_protected() && command->look != nullptr && !command->look(request)) return false;
+    const bool looks = command->look != nullptr && (!plan.touches_protected() || command->joins);
+    if (looks && !command->look(request)) return false;
     if (plan.touches_protected() && command->on_protected == OnProtected::refuse)
         return refuse_on_protected(request);
     return true;

@@ -136,6 +136,7 @@ const auto& table() {
                     .on_protected = analyse,
                     .access = read,
                     .explainable = true,
+                    .joins = true,
                     .fields = aggregate_fields,
                     .finish = finish_aggregate,
                     .look = look_at_aggregate},

@@ -53,6 +53,8 @@ struct Command {
     // Only names, options and counts: neither a view below nor a validator matters.
     bool structure_only = false;
     bool explainable = false;
+    bool joins =
+        false;  // `look` finds namespaces that join the plan, also where the command's own is protected
     SequenceRow sequence = {};
     std::string_view second_sequence = {};  // bulkWrite has two
     // Top-level fields of a command that is analysed, besides those that every command may have.

@@ -170,11 +170,12 @@ bool admit_namespace(Request& request, std::string_view database, std::string_vi
     return request.command->structure_only || admit_facts(request, database, collection);
 }
 
-bool admit_other(Request& request, std::string_view database, std::string_view collection) {
+bool admit_other(Request& request, std::string_view database, std::string_view collection, Other other) {
     if (!admit_database_name(request, database) || !admit_collection_name(request, database, collection))
         return false;
     const config::Config& config = request.context.config;
-    if (config.find(database, collection) != nullptr)
+    const config::ProtectedNamespace* listed = config.find(database, collection);
+    if (listed != nullptr && other == Other::unprotected_only)
         return request.refuse(code::command_not_supported, "The command " + quote(request.plan.command) +
                                                                " names the protected namespace " +
                                                                full_name(database, collection) +
@@ -183,7 +184,8 @@ bool admit_other(Request& request, std::string_view database, std::string_view c
         return request.refuse(
             code::command_not_supported,
             "The command " + quote(request.plan.command) + " names the key vault besides its own namespace");
-    if (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection))
+    if (listed == nullptr &&
+        (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection)))
         return false;
     if (shows_other_namespaces(database, collection)) request.plan.requires_reveal_everything = true;
     std::vector<NamespaceName>& others = request.plan.others;
@@ -191,10 +193,17 @@ bool admit_other(Request& request, std::string_view database, std::string_view c
     if (std::find(others.begin(), others.end(), name) != others.end()) return true;
     if (others.size() >= names_max) return refuse_too_many(request);
     others.push_back(std::move(name));
-    return admit_facts(request, database, collection);
+    if (listed == nullptr) return admit_facts(request, database, collection);
+    const NamespaceFacts* facts = request.context.catalog.find(database, collection);
+    if (facts == nullptr) return need(request, database, collection);
+    if (facts->is_view)
+        return request.refuse(code::command_not_supported,
+                              "cannot auto encrypt a view: " + full_name(database, collection));
+    return request.protect(config::reference_to(*listed), database, collection);
 }
 
-bool admit_named(Request& request, const bson::Element& value, std::string_view database, bool may_write) {
+bool admit_named(Request& request, const bson::Element& value, std::string_view database, bool may_write,
+                 Other other) {
     NamedNamespaces named;
     collect_namespaces(value, database, named);
     if (!named.unreadable.empty())
@@ -207,7 +216,7 @@ bool admit_named(Request& request, const bson::Element& value, std::string_view 
         request.plan.access = Access::write;
     }
     for (const NamespaceName& name : named.names)
-        if (!admit_other(request, name.database, name.collection)) return false;
+        if (!admit_other(request, name.database, name.collection, other)) return false;
     return true;
 }
 

@@ -25,12 +25,16 @@ std::optional<SplitName> split_full_name(std::string_view full_name);
 // rights it needs. Missing facts are noted in `needed`.
 [[nodiscard]] bool admit_namespace(Request& request, std::string_view database, std::string_view collection);
 
-// Any other namespace that a command names: it must be known to be unprotected.
-[[nodiscard]] bool admit_other(Request& request, std::string_view database, std::string_view collection);
+// Whether a protected namespace that a command names besides its own joins the plan, or refuses the command.
+enum class Other : std::uint8_t { unprotected_only, may_join };
+
+// Any other namespace that a command names: it must be known to be unprotected, unless it may join.
+[[nodiscard]] bool admit_other(Request& request, std::string_view database, std::string_view collection,
+                               Other other = Other::unprotected_only);
 
 // What `value` names at any depth (pipelines), all of it as others. `may_write`: $out and $merge are allowed,
 // and make the command a write.
 [[nodiscard]] bool admit_named(Request& request, const bson::Element& value, std::string_view database,
-                               bool may_write);
+                               bool may_write, Other other = Other::unprotected_only);
 
 }  // namespace fieldgate::analysis

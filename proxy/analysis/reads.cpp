@@ -164,7 +164,7 @@ bool look_at_aggregate(Request& request) {
         if (++pipelines > 1 || !element.is_array())
             return request.refuse(code::failed_to_parse, "BSON field 'pipeline' must be an array, once");
         if (!request.check(element.value(), checked)) return false;
-        if (!admit_named(request, element, request.plan.database, true)) return false;
+        if (!admit_named(request, element, request.plan.database, true, Other::may_join)) return false;
         // Without a collection the first stage is the source: anything but literal documents looks at the
         // server.
         if (request.plan.collection.empty()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "proxy/analysis/trees.hpp"
 #include "proxy/analysis/values.hpp"
@@ -70,7 +71,24 @@ bool follow(Request& request, const SchemaNode& root, std::string_view path, Sch
 constexpr std::array<std::string_view, 7> system_variables = {
     "NOW", "CLUSTER_TIME", "SEARCH_META", "USER_ROLES", "KEEP", "PRUNE", "DESCEND"};
 
-bool evaluate_variable(Request& request, std::string_view text, Value& value) {
+bool is_user_variable(std::string_view name) {
+    const bool may_be_user =
+        !name.empty() && (static_cast<unsigned char>(name[0]) >= 0x80 || (name[0] >= 'a' && name[0] <= 'z'));
+    return may_be_user && name.find_first_of(std::string_view(".$\0", 3)) == std::string_view::npos;
+}
+
+bool refuse_variable_name(Request& request, std::string_view name) {
+    return request.refuse(code::failed_to_parse, quote(name) + " is no name for a user variable");
+}
+
+// A node that no constant may stand in for, whatever it is wrapped in.
+Target strict(Target target) {
+    static const SchemaNode anything = unknown_node();
+    return target == nullptr || is_plain(*target) ? nullptr : &anything;
+}
+
+// `of_document`: it is a path in the document, as if it were written without $$ROOT.
+bool evaluate_variable(Request& request, std::string_view text, Value& value, bool& of_document) {
     const std::size_t dot = text.find('.');
     const std::string_view name = text.substr(0, dot);
     const std::string_view path = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
@@ -85,20 +103,27 @@ bool evaluate_variable(Request& request, std::string_view text, Value& value) {
     if (variable != request.variables.rend()) return follow(request, variable->node, path, value.node);
     if (name != "ROOT" && name != "CURRENT")
         return request.refuse(code::failed_to_parse, "Use of undefined variable: " + quote(name));
+    of_document = true;
     return follow(request, *request.tree, path, value.node);
 }
 
 bool evaluate_path(Request& request, std::string_view text, Value& value) {
     value.path = text;
+    std::string_view path = text.substr(1);
     if (text.starts_with("$$")) {
-        if (!evaluate_variable(request, text.substr(2), value)) return false;
-        const bool of_document = text.starts_with("$$ROOT.") || text.starts_with("$$CURRENT.");
-        text.remove_prefix(of_document ? text.find('.') : text.size());
-    } else if (!follow(request, *request.tree, text.substr(1), value.node)) {
+        bool of_document = false;
+        if (!evaluate_variable(request, text.substr(2), value, of_document)) return false;
+        if (!of_document) return true;
+        const std::size_t dot = text.find('.');
+        path = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
+    } else if (!follow(request, *request.tree, path, value.node)) {
         return false;
     }
-    if (text.empty() || request.stored == nullptr || request.tree == request.stored) return true;
-    value.replaced = is_plain(value.node) && !resolve(*request.stored, text.substr(1)).is_plain();
+    if (request.stored == nullptr || request.tree == request.stored) return true;
+    const config::SchemaNode* const was = path.empty() ? request.stored : resolve(*request.stored, path).node;
+    if (was == nullptr || is_plain(*was)) return true;
+    value.was = was;
+    value.replaced = is_plain(value.node);
     return true;
 }
 
@@ -116,28 +141,33 @@ bool evaluate_scalar(Request& request, const bson::Element& expression, Target t
 }
 
 // Every operand of an operator that computes: objects here are named operands as well as values.
-bool require_plain(Request& request, const bson::Element& operand, std::string_view name) {
+bool require_plain(Request& request, const bson::Element& operand, std::string_view name, Target target) {
     const bool holds_operator = operand.is_document() && !operand.document().empty() &&
                                 (*operand.document().begin()).key().starts_with('$');
     if ((operand.is_document() && !holds_operator) || operand.is_array()) {
         for (const bson::Element& part : operand.document())
-            if (!require_plain(request, part, name)) return false;
+            if (!require_plain(request, part, name, target)) return false;
         return true;
     }
     Value value;
-    if (!evaluate(request, operand, nullptr, value)) return false;
+    if (!evaluate(request, operand, strict(target), value)) return false;
     return is_usable_as_plain(value) || refuse_value(request, name, value);
 }
 
 // Of several operands one is the value.
 bool combine(Request& request, std::vector<Value>& operands, Value& value) {
     bool first = true;
+    bool has_plain = false;
     for (Value& operand : operands) {
         // No value fits every field, but an update would erase what was there.
         if (operand.none && !request.updates_by_pipeline) continue;
-        if (!request.charge(count_nodes(operand.node))) return false;
-        value.node = first ? std::move(operand.node) : analysis::merge(std::move(value.node), operand.node);
         value.replaced = value.replaced || operand.replaced;
+        // What may be plain is as unknown as it was the first time.
+        const bool plain = is_plain(operand.node);
+        if (plain && has_plain) continue;
+        has_plain = has_plain || plain;
+        if (!request.charge(count_nodes(value.node) + count_nodes(operand.node))) return false;
+        value.node = first ? std::move(operand.node) : analysis::merge(std::move(value.node), operand.node);
         if (first || value.path.empty()) value.path = operand.path;
         first = false;
     }
@@ -259,29 +289,32 @@ bool evaluate_let(Request& request, const bson::Element& operands, Target target
         operands.document().count("in") != 1)
         return refuse_shape(request, "$let", "vars and in");
     const std::size_t outer = request.variables.size();
-    if (!bind_variables(request, *operands.document().find("vars"))) return false;
+    if (!bind_variables(request, *operands.document().find("vars"), target)) return false;
     if (!evaluate(request, *operands.document().find("in"), target, value)) return false;
     request.variables.resize(outer);
     return true;
 }
 
-bool evaluate_element_wise(Request& request, const ExpressionOperator& op, const bson::Element& operands) {
+bool evaluate_element_wise(Request& request, const ExpressionOperator& op, const bson::Element& operands,
+                           Target target) {
     if (!operands.is_document()) return refuse_shape(request, op.name, "named operands");
-    const std::size_t outer = request.variables.size();
+    const auto is_inner = [](std::string_view key) { return key == "in" || key == "cond"; };
+    std::string_view name = "this";
     for (const bson::Element& operand : operands.document()) {
-        const std::string_view key = operand.key();
-        if (key == "as") {
+        if (operand.key() == "as") {
             if (!operand.is_string()) return refuse_shape(request, op.name, "a string as 'as'");
-            request.variables.push_back({operand.string(), {}});
-        } else if (key != "in" && key != "cond" && !require_plain(request, operand, op.name)) {
+            name = operand.string();
+            // The server takes CURRENT as well, which then is not the document.
+            if (!is_user_variable(name)) return refuse_variable_name(request, name);
+        } else if (!is_inner(operand.key()) && !require_plain(request, operand, op.name, target)) {
             return false;
         }
     }
-    request.variables.push_back({"this", {}});
-    request.variables.push_back({"value", {}});
+    const std::size_t outer = request.variables.size();
+    request.variables.push_back({name, {}});
+    if (op.name == "$reduce") request.variables.push_back({"value", {}});
     for (const bson::Element& operand : operands.document())
-        if ((operand.key() == "in" || operand.key() == "cond") && !require_plain(request, operand, op.name))
-            return false;
+        if (is_inner(operand.key()) && !require_plain(request, operand, op.name, target)) return false;
     request.variables.resize(outer);
     return true;
 }
@@ -290,8 +323,30 @@ bool evaluate_element_wise(Request& request, const ExpressionOperator& op, const
 struct Layers {
     SchemaNode below;
     bool complete = true;
-    std::vector<std::string_view> names;
+    std::set<std::string_view> names;
 };
+
+// Whether an object that an expression makes has this part whatever the document is.
+bool is_always_there(const bson::Element& part) {
+    if (part.is_array()) return true;
+    if (part.is_document())
+        return part.document().empty() || !(*part.document().begin()).key().starts_with('$') ||
+               inside_literal(part).raw().data() != part.raw().data();
+    return !(part.is_string() && part.string().starts_with('$'));
+}
+
+// One name of an object over what was there.
+bool lay_name(Request& request, Layers& layers, const std::string& name, SchemaNode over, bool always_there) {
+    if (!request.charge_child(layers.below)) return false;
+    const SchemaNode* const was = layers.below.child(name);
+    const bool absent = was == nullptr && layers.complete && !layers.names.contains(name);
+    if (!always_there && !absent) {
+        static const SchemaNode plain;
+        over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
+    }
+    if (was != nullptr || !is_plain(over)) layers.below.put_child(name, std::move(over));
+    return true;
+}
 
 bool lay_over(Request& request, const bson::Element& layer, Target target, Layers& layers, Value& value) {
     const bool literal = layer.is_document() &&
@@ -300,28 +355,32 @@ bool lay_over(Request& request, const bson::Element& layer, Target target, Layer
     if (!evaluate(request, layer, target != nullptr ? target : &layers.below, top)) return false;
     if (top.none) return true;
     if (value.path.empty()) value.path = top.path;
-    if (top.replaced || top.node.is_protected() || top.node.unknown || top.node.array)
+    value.replaced = value.replaced || top.replaced;
+    if (top.node.is_protected() || top.node.unknown || top.node.array || top.node.dotted_keys ||
+        !top.node.patterns().empty())
         return refuse_value(request, "$mergeObjects", top);
     if (literal) {
         for (const bson::Element& part : layer.document()) {
             const SchemaNode* child = top.node.child(part.key());
-            put_at(layers.below, part.key(), child == nullptr ? SchemaNode() : child->clone());
-            layers.names.push_back(part.key());
+            if (!lay_name(request, layers, std::string(part.key()),
+                          child == nullptr ? SchemaNode() : child->clone(), is_always_there(part)))
+                return false;
+            layers.names.insert(part.key());
         }
         return true;
     }
-    if (!top.node.patterns().empty()) return refuse_value(request, "$mergeObjects", top);
-    const SchemaNode under = layers.below.clone();
+    Layers under{layers.below.clone(), layers.complete, std::move(layers.names)};
     layers.below = overlay_unknown_object(std::move(layers.below));
-    for (const auto& [name, child] : top.node.children()) {
-        const SchemaNode* was = under.child(name);
-        const bool absent = was == nullptr && layers.complete &&
-                            std::find(layers.names.begin(), layers.names.end(), name) == layers.names.end();
-        static const SchemaNode plain;
-        layers.below.put_child(
-            name, absent ? child->clone() : analysis::merge(child->clone(), was == nullptr ? plain : *was));
-    }
     layers.complete = false;
+    for (const auto& [name, child] : top.node.children()) {
+        const SchemaNode* const was = under.below.child(name);
+        SchemaNode over = child->clone();
+        static const SchemaNode plain;
+        if (was != nullptr || !under.complete || under.names.contains(name))
+            over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
+        if (!request.charge_child(layers.below)) return false;
+        layers.below.put_child(name, std::move(over));
+    }
     return true;
 }
 
@@ -356,7 +415,8 @@ bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson
                 field = operand;
             } else if (operand.key() == "input") {
                 has_input = true;
-                if (!evaluate(request, operand, nullptr, input)) return false;
+                const Target from = op.name == "$getField" ? strict(target) : target;
+                if (!evaluate(request, operand, from, input)) return false;
             } else if (operand.key() == "value" && op.name == "$setField") {
                 set_to = operand;
             } else {
@@ -369,18 +429,37 @@ bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson
         input.path = "$$CURRENT";
         if (!request.charge(count_nodes(*request.tree))) return false;
         input.node = request.tree->clone();
+        if (request.stored != nullptr && request.stored != request.tree) input.was = request.stored;
     }
     const bson::Element name = inside_literal(*field);
     const bool constant_name =
         name.is_string() && (name.raw().data() != field->raw().data() || !name.string().starts_with('$'));
-    if (is_usable_as_plain(input)) {
-        if (set_to && !require_plain(request, *set_to, op.name)) return false;
-        return constant_name || require_plain(request, *field, op.name);
-    }
-    value.path = input.path;
     const std::string_view text = constant_name ? name.string() : std::string_view();
-    if (!constant_name || input.replaced || input.node.is_protected() || input.node.unknown ||
-        input.node.array || text.find('.') != std::string_view::npos || text.starts_with('$') ||
+    value.path = input.path;
+    if (op.name == "$getField") {
+        // What a stage put where something was protected.
+        const SchemaNode* const was =
+            input.was == nullptr || !constant_name ? input.was : input.was->child(text);
+        value.replaced =
+            input.replaced ||
+            (was != nullptr && !is_plain(*was) &&
+             (!constant_name || input.node.child(text) == nullptr || is_plain(*input.node.child(text))));
+    }
+    if (is_plain(input.node)) {
+        if (!constant_name && !require_plain(request, *field, op.name, nullptr)) return false;
+        if (!set_to) return true;
+        // Which name gets the value may only be known at runtime.
+        const Target put = target == nullptr ? nullptr : constant_name ? target->child(text) : strict(target);
+        Value set;
+        if (!evaluate(request, *set_to, put, set)) return false;
+        if (is_plain(set.node)) return true;
+        if (!constant_name || text.find('.') != std::string_view::npos || text.starts_with('$'))
+            return refuse_value(request, op.name, set);
+        value.node.put_child(std::string(text), std::move(set.node));
+        return true;
+    }
+    if (!constant_name || input.node.is_protected() || input.node.unknown || input.node.array ||
+        input.node.dotted_keys || text.find('.') != std::string_view::npos || text.starts_with('$') ||
         config::is_array_position(text))
         return refuse_value(request, op.name, input);
     const SchemaNode* child = input.node.child(text);
@@ -390,9 +469,11 @@ bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson
     }
     SchemaNode put;
     if (set_to) {
-        if (!walk_value(request, *set_to, child != nullptr ? child : target, put)) return false;
+        const Target there = target != nullptr ? target->child(text) : nullptr;
+        if (!walk_value(request, *set_to, there != nullptr ? there : child, put)) return false;
     }
     value.node = std::move(input.node);
+    if (!request.charge_child(value.node)) return false;
     if (op.name == "$unsetField")
         remove_at(value.node, text);
     else
@@ -407,9 +488,11 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
             code::operation_not_on_encrypted,
             "Unknown aggregation expression, or one that fieldgate does not know: " + quote(op.key()) +
                 " is not allowed where encrypted fields could be reached");
+    const bool has_names = op.is_document() && row->rule != ExpressionRule::constant;
+    if (has_names && !refuse_duplicates(request, op.document(), row->name)) return false;
     switch (row->rule) {
         case ExpressionRule::plain_only:
-            return require_plain(request, op, row->name);
+            return require_plain(request, op, row->name, target);
         case ExpressionRule::equality:
             return evaluate_equality(request, *row, op);
         case ExpressionRule::membership:
@@ -423,7 +506,7 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
         case ExpressionRule::variables:
             return evaluate_let(request, op, target, value);
         case ExpressionRule::element_wise:
-            return evaluate_element_wise(request, *row, op);
+            return evaluate_element_wise(request, *row, op, target);
         case ExpressionRule::constant: {
             value.constant = op;
             value.none = op.type() == bson::Type::null;
@@ -437,7 +520,10 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
         case ExpressionRule::merge:
             return evaluate_merge(request, op, target, value);
         case ExpressionRule::metadata:
-            return true;
+            if (strict(target) == nullptr) return true;
+            return request.refuse(code::operation_not_on_encrypted,
+                                  "A constant cannot stand in for an encrypted field: " +
+                                      std::string(row->name));
         case ExpressionRule::never:
             break;
     }
@@ -449,6 +535,8 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
 }
 
 bool evaluate_object(Request& request, bson::DocumentView object, Target target, Value& value) {
+    if (!refuse_duplicates(request, object, "an object")) return false;
+    const bool whole = target != nullptr && (target->is_protected() || target->unknown);
     for (const bson::Element& part : object) {
         const std::string_view key = part.key();
         if (key.starts_with('$') || key.find('.') != std::string_view::npos)
@@ -456,24 +544,28 @@ bool evaluate_object(Request& request, bson::DocumentView object, Target target,
                 code::failed_to_parse,
                 "An object in an aggregation expression cannot have a field named " + quote(key));
         Value inner;
-        if (!evaluate(request, part, target == nullptr ? nullptr : target->child(key), inner)) return false;
+        const Target there = target == nullptr || whole ? target : target->child(key);
+        if (!evaluate(request, part, there, inner)) return false;
+        if (inner.replaced || !is_plain(inner.node)) value.path = inner.path;
         if (inner.replaced) value.replaced = true;
         if (is_plain(inner.node)) continue;
-        if (object.count(key) > 1)
-            return request.refuse(code::failed_to_parse,
-                                  "The field " + quote(key) + " stands twice in an object");
-        value.path = inner.path;
-        value.node.put_child(std::string(key), std::move(inner.node));
+        if (!request.charge_child(value.node)) return false;
+        value.node.add_child(std::string(key)) = std::move(inner.node);
     }
     return true;
 }
 
 bool evaluate_array(Request& request, bson::DocumentView array, Target target, Value& value) {
     std::vector<Value> elements;
+    bool has_plain = false;
     for (const bson::Element& element : array) {
         Value inner;
         if (!evaluate(request, element, target, inner)) return false;
-        if (!is_plain(inner.node) || inner.replaced || elements.empty()) elements.push_back(std::move(inner));
+        const bool plain = is_plain(inner.node) && !inner.replaced && !inner.none;
+        // Many constants are as plain as one.
+        if (inner.none || (plain && has_plain)) continue;
+        has_plain = has_plain || plain;
+        elements.push_back(std::move(inner));
     }
     if (elements.empty()) return true;
     if (!combine(request, elements, value)) return false;
@@ -483,6 +575,16 @@ bool evaluate_array(Request& request, bson::DocumentView array, Target target, V
 }
 
 }  // namespace
+
+bool refuse_duplicates(Request& request, bson::DocumentView document, std::string_view owner) {
+    std::vector<std::string_view> names;
+    for (const bson::Element& element : document) names.push_back(element.key());
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    return twice == names.end() ||
+           request.refuse(code::failed_to_parse,
+                          "The field " + quote(*twice) + " stands twice in " + std::string(owner));
+}
 
 bool refuse_expression(Request& request, std::string_view where, std::string_view path) {
     return request.refuse(
@@ -516,20 +618,19 @@ bool walk_value(Request& request, const bson::Element& expression, Target target
     return true;
 }
 
-bool bind_variables(Request& request, const bson::Element& variables) {
+bool bind_variables(Request& request, const bson::Element& variables, Target target) {
     if (!variables.is_document())
         return request.refuse(code::type_mismatch, "Variables must be an object: " + quote(variables.key()));
+    if (!refuse_duplicates(request, variables.document(), "variables")) return false;
     std::vector<Variable> bound;
     for (const bson::Element& variable : variables.document()) {
-        const std::string_view name = variable.key();
-        const bool may_be_user = !name.empty() && (static_cast<unsigned char>(name[0]) >= 0x80 ||
-                                                   (name[0] >= 'a' && name[0] <= 'z'));
-        if (!may_be_user || name.find_first_of(std::string_view(".$\0", 3)) != std::string_view::npos)
-            return request.refuse(code::failed_to_parse, quote(name) + " is no name for a user variable");
+        if (!is_user_variable(variable.key())) return refuse_variable_name(request, variable.key());
         Value value;
-        if (!evaluate(request, variable, nullptr, value)) return false;
+        if (!evaluate(request, variable, strict(target), value)) return false;
         if (value.replaced) return refuse_value(request, "as a variable", value);
-        bound.push_back({name, std::move(value.node)});
+        // Below the variable's name nobody would know any more what was there.
+        if (value.was != nullptr) distrust_replaced(value.node, *value.was);
+        bound.push_back({variable.key(), std::move(value.node)});
     }
     for (Variable& variable : bound) request.variables.push_back(std::move(variable));
     return true;
@@ -540,7 +641,7 @@ bool walk_let(Request& request, const bson::Element& let) {
     // It stands outside of any document: its expressions can name none.
     static const SchemaNode nothing;
     const SchemaNode* const tree = std::exchange(request.tree, &nothing);
-    const bool bound = bind_variables(request, let);
+    const bool bound = bind_variables(request, let, nullptr);
     request.tree = tree;
     return bound;
 }
@@ -581,12 +682,13 @@ bool compare_values(Request& request, std::string_view where, const Value& a, co
 }
 
 bool tell_apart(Request& request, std::string_view where, const Value& value) {
-    if (is_usable_as_plain(value)) return true;
-    const bool unusable = value.replaced || any_of_tree(value.node, [&](const SchemaNode& node) {
-                              return node.unknown || node.array;
-                          });
-    if (unusable || value.node.array || !value.node.patterns().empty())
-        return refuse_value(request, where, value);
+    if (is_plain(value.node)) return true;
+    const auto is_odd = [](const auto& self, const SchemaNode& node) -> bool {
+        bool odd = node.unknown || node.array || node.dotted_keys || !node.patterns().empty();
+        for (const auto& [name, child] : node.children()) odd = odd || self(self, *child);
+        return odd;
+    };
+    if (is_odd(is_odd, value.node)) return refuse_value(request, where, value);
     const bool random = any_of_tree(value.node, [&](const SchemaNode& node) {
         return request.field(node.field).algorithm == config::Algorithm::random;
     });

@@ -42,6 +42,8 @@ struct Value {
     bool none = false;                                     // null, a missing field, $$REMOVE: no value at all
     bool replaced = false;       // a path that was protected in the store, and that a stage made plain
     std::string_view path = {};  // of a field, as the client wrote it, for error texts
+    // Of a path in documents that stages changed: what was protected there in the store; null: nothing.
+    const config::SchemaNode* was = nullptr;
 };
 
 // What documents have where the value goes; null: nothing protected. A constant for a protected path would be
@@ -61,13 +63,17 @@ using Target = const config::SchemaNode*;
 // can be compared with a protected field.
 [[nodiscard]] bool walk_let(Request& request, const bson::Element& let);
 // { name: expression } of $let and of $lookup, evaluated where the walker stands; puts them in scope.
-[[nodiscard]] bool bind_variables(Request& request, const bson::Element& variables);
+// `target` is that of what is computed with them.
+[[nodiscard]] bool bind_variables(Request& request, const bson::Element& variables, Target target);
 
 // Two values that the server compares by equality: encrypts a constant opposite a field, notes the fields.
 [[nodiscard]] bool compare_values(Request& request, std::string_view where, const Value& a, const Value& b);
 // A value by whose equality documents are told apart ($group, $addToSet): fields are noted as named. `where`
 // for error texts.
 [[nodiscard]] bool tell_apart(Request& request, std::string_view where, const Value& value);
+
+// Servers disagree about which of two operands of one name counts.
+[[nodiscard]] bool refuse_duplicates(Request& request, bson::DocumentView document, std::string_view owner);
 
 [[nodiscard]] bool refuse_expression(Request& request, std::string_view where, std::string_view path);
 

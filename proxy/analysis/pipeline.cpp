@@ -14,6 +14,9 @@ constexpr Stage shows_server(std::string_view name) {
     return {.name = name, .shows_server = true};
 }
 
+// More than servers allow in a document, whatever their build; walkers of trees recurse.
+constexpr std::size_t document_levels_max = 250;
+
 // "Aggregation Stages" of the MongoDB manual, 8.0.
 constexpr std::array stages{
     Stage{"$match", StageNames::nothing, walk_match_stage},
@@ -40,7 +43,7 @@ constexpr std::array stages{
     Stage{"$facet", StageNames::nothing, walk_facet},
     Stage{"$out", StageNames::target, walk_out, StagePlace::last},
     Stage{"$merge", StageNames::into, walk_merge, StagePlace::last},
-    Stage{"$changeStream", StageNames::nothing, walk_change_stream, StagePlace::first},
+    Stage{"$changeStream", StageNames::nothing, walk_change_stream, StagePlace::first_of_command},
     Stage{"$changeStreamSplitLargeEvent", StageNames::nothing, walk_split_event},
     Stage{"$geoNear", StageNames::nothing, walk_geo_near, StagePlace::first},
     Stage{"$documents", StageNames::nothing, walk_documents, StagePlace::first},
@@ -188,7 +191,11 @@ bool admit_place(Pipeline& pipeline, const Stage& row, bool last) {
         case StagePlace::update:
             return true;
         case StagePlace::first:
-            return pipeline.position == 0 || refuse_stage(request, row.name, ", but as the first");
+            return (pipeline.position == 0 && pipeline.kind != Pipeline::Kind::facet) ||
+                   refuse_stage(request, row.name, ", but as the first");
+        case StagePlace::first_of_command:
+            return (pipeline.position == 0 && pipeline.kind == Pipeline::Kind::command) ||
+                   refuse_stage(request, row.name, ", but as the first of a command");
         case StagePlace::last:
             return (pipeline.kind == Pipeline::Kind::command && last) ||
                    refuse_stage(request, row.name, ", but as the last of a command");
@@ -213,6 +220,10 @@ bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
         const Stage* row = find_stage(stage.key());
         if (row == nullptr || row->walk == nullptr) return refuse_stage(request, stage.key(), "");
         if (!admit_place(pipeline, *row, at == array.end()) || !row->walk(pipeline, stage)) return false;
+        if (count_levels(*pipeline.tree, document_levels_max + 1) > document_levels_max)
+            return request.refuse(code::command_not_supported,
+                                  "The pipeline nests documents with encrypted fields into each other "
+                                  "deeper than a document can be");
     }
     return true;
 }

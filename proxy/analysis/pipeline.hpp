@@ -45,7 +45,8 @@ struct Pipeline {
 // Which kinds of pipeline a stage may stand in, and where.
 enum class StagePlace : std::uint8_t {
     anywhere,
-    first,   // it makes the documents
+    first,  // it makes the documents
+    first_of_command,
     update,  // anywhere, and in updates too
     last,    // of a command: it writes
 };

@@ -50,6 +50,8 @@ bool Projection::refuse_computed(Request& request) const {
 }
 
 bool Projection::walk(Request& request, bson::DocumentView projection) {
+    // Which of two would count differs; find has always taken the last.
+    if (of_ != ProjectionOf::find && !refuse_duplicates(request, projection, "a projection")) return false;
     return std::all_of(projection.begin(), projection.end(), [&](const bson::Element& element) {
         path_.clear();
         return walk_element(request, element, false);
@@ -149,6 +151,9 @@ bool Projection::walk_computed(Request& request, const bson::Element& element, b
     if (!walk_value(request, element, below_plain ? nullptr : target_at(request, path_), value)) return false;
     if (below_plain && is_plain(value)) return true;
     if (is_positional(path_)) return refuse_computed(request);
+    // Every name on the way may become a node, beside those of the paths before.
+    const auto names = static_cast<std::size_t>(std::count(path_.begin(), path_.end(), '.')) + 1;
+    if (!request.charge(names + computed_.size() / 16)) return false;
     computed_.emplace_back(path_, std::move(value));
     return true;
 }
@@ -175,6 +180,7 @@ bool walk_find_projection(Request& request, bson::DocumentView projection) {
     Projection walked(ProjectionOf::find);
     if (!walked.walk(request, projection)) return false;
     if (!walked.computes()) return true;
+    if (!refuse_duplicates(request, projection, "a projection")) return false;
     if (!request.charge(count_nodes(*request.tree))) return false;
     request.projected = std::make_shared<const config::SchemaNode>(std::move(walked).apply(*request.tree));
     return true;
@@ -191,7 +197,13 @@ bool walk_sort(Request& request, bson::DocumentView sort) {
                 "Cannot sort by encrypted field " + quote(element.key()) + ": ciphertext has another order");
         // Anything but a direction goes to the server as it is.
         const bool meta = element.is_document() && element.document().find("$meta").has_value();
-        if (element.whole_number() || meta) continue;
+        const auto number = element.whole_number();
+        const bool replaced = target_at(request, element.key()) != nullptr;
+        if (replaced && number != 1 && number != -1)
+            return request.refuse(code::operation_not_on_encrypted,
+                                  "A sort direction at " + quote(element.key()) +
+                                      ", which is encrypted in the store, must be 1 or -1");
+        if (number || meta) continue;
         return request.refuse(code::bad_value,
                               "A sort direction must be 1, -1 or $meta: " + quote(element.key()));
     }
@@ -212,8 +224,10 @@ bool admit_new_path(Request& request, std::string_view path) {
         const auto kind = node.is_protected() ? Resolution::Kind::below : Resolution::Kind::unknown;
         return request.refuse(code::operation_not_on_encrypted, why_unusable({kind, &node}, "compute", path));
     };
+    if (path.size() > path_bytes_max)
+        return request.refuse(code::bad_value, "The path " + quote(path) + " is too long");
     const config::SchemaNode* node = request.tree;
-    if (node->unknown) return refuse(*node);
+    if (node->unknown || node->dotted_keys) return refuse(*node);
     for (std::string_view rest = path; node != nullptr && !rest.empty();) {
         const std::size_t dot = rest.find('.');
         const std::string_view name = rest.substr(0, dot);
@@ -225,7 +239,8 @@ bool admit_new_path(Request& request, std::string_view path) {
         node = node->child(name);
         if (dot == std::string_view::npos) break;
         rest.remove_prefix(dot + 1);
-        if (node != nullptr && (node->is_protected() || node->unknown || node->array)) return refuse(*node);
+        if (node != nullptr && (node->is_protected() || node->unknown || node->array || node->dotted_keys))
+            return refuse(*node);
     }
     return true;
 }

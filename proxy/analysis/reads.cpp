@@ -119,7 +119,7 @@ const std::span<const FieldRow> aggregate_fields = aggregate_rows;
 const std::span<const FieldRow> get_more_fields = get_more_rows;
 
 bool finish_find(Request& request) {
-    request.set_shape(ReplyShape::Kind::cursor, request.own_tree());
+    request.set_shape(ReplyShape::Kind::cursor, request.returned_tree());
     return finish_statement(request);
 }
 

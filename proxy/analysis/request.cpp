@@ -182,6 +182,13 @@ bool Request::charge(std::size_t tree_nodes) {
         "follows");
 }
 
+bool Request::charge_child(const config::SchemaNode& parent) {
+    constexpr std::size_t children_per_node = 16;  // comparing as many names costs what a node costs
+    const std::size_t children = parent.children().size();
+    const bool has_room = children + 1 < config::no_field;
+    return charge(has_room ? 1 + children / children_per_node : tree_nodes_left_ + 1);
+}
+
 void Request::mark_matched(std::uint16_t index) {
     use(index).matched = true;
     statement.matched.push_back(index);

@@ -88,6 +88,8 @@ class Request {
     // Stages copy trees, and a short pipeline can double them again and again: that many nodes are about to
     // be copied.
     [[nodiscard]] bool charge(std::size_t tree_nodes);
+    // A child is about to be put into a node, which costs more the more it has.
+    [[nodiscard]] bool charge_child(const config::SchemaNode& parent);
     // Deep check of bytes of the message; refuses what is not BSON or nests too deep.
     [[nodiscard]] bool check(bson::Bytes bytes, bson::DocumentView& out, bson::Facts* facts = nullptr);
     [[nodiscard]] bool check_top_level(bson::Bytes bytes, bson::DocumentView& out);
@@ -119,6 +121,11 @@ class Request {
     void set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::SchemaNode> tree);
     // The tree of the command's own documents, or a node of it.
     std::shared_ptr<const config::SchemaNode> own_tree(const config::SchemaNode* node = nullptr) const;
+    // The tree of the documents that a find-like command returns: its own, or what its projection makes of
+    // it.
+    std::shared_ptr<const config::SchemaNode> returned_tree() const {
+        return projected ? projected : own_tree();
+    }
 
  private:
     bool scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified);

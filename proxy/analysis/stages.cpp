@@ -53,9 +53,10 @@ bool replace_root(Pipeline& pipeline, const bson::Element& expression) {
         request.stored != nullptr && !is_plain(*request.stored) ? request.stored : pipeline.tree.get();
     config::SchemaNode root;
     if (!walk_value(request, expression, target, root)) return false;
-    if (root.is_protected() || root.array)
+    if (root.is_protected() || root.array || root.dotted_keys)
         return request.refuse(code::operation_not_on_encrypted,
-                              "A document cannot be replaced by an encrypted value or an array");
+                              "A document cannot be replaced by an encrypted value, an array, or the changed "
+                              "paths of an event");
     pipeline.set_tree(std::move(root));
     return true;
 }
@@ -79,6 +80,8 @@ bool walk_unset(Pipeline& pipeline, const bson::Element& stage) {
         const Resolution at = resolve(*request.tree, path.string());
         if (at.kind == Resolution::Kind::below)
             return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "unset", path.string()));
+        if (at.is_plain()) return true;
+        if (!request.charge_child(tree)) return false;
         remove_at(tree, path.string());
         return true;
     };
@@ -147,25 +150,51 @@ bool walk_unwind(Pipeline& pipeline, const bson::Element& stage) {
     return true;
 }
 
-// With $$DESCEND the expression is asked again in every object inside, where the same path is another one.
+namespace {
+
+// One level of the documents: the expression there, and then the levels below.
+bool redact_level(Request& request, const bson::Element& expression, const config::SchemaNode& node,
+                  const config::SchemaNode& stored) {
+    static const config::SchemaNode plain;
+    constexpr std::size_t bytes_per_node = 16;
+    if (node.is_protected() || node.unknown) return true;
+    if (!request.charge(1 + expression.raw().size() / bytes_per_node)) return false;
+    request.tree = &node;
+    request.stored = &stored;
+    const std::size_t edits = request.plan.edits.size();
+    if (!walk_condition(request, expression)) return false;
+    if (request.plan.edits.size() != edits)
+        return request.refuse(code::operation_not_on_encrypted,
+                              "Aggregation stage $redact cannot compare encrypted fields: its expression "
+                              "is evaluated at every level of a document");
+    bool admitted = true;
+    for (const auto& [name, child] : node.children()) {
+        const config::SchemaNode* const was = stored.child(name);
+        admitted = admitted && redact_level(request, expression, *child, was == nullptr ? plain : *was);
+    }
+    for (const auto& [name, was] : stored.children())
+        if (node.child(name) == nullptr)
+            admitted = admitted && redact_level(request, expression, plain, *was);
+    for (const config::SchemaNode::Pattern& pattern : node.patterns())
+        admitted = admitted && redact_level(request, expression, *pattern.node, *pattern.node);
+    return admitted;
+}
+
+}  // namespace
+
+// With $$DESCEND the expression is asked again in every object inside, where the same path is another one;
+// $$ROOT is the whole document all the while.
 bool walk_redact(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
     const config::SchemaNode* const outer = request.tree;
     const config::SchemaNode* const stored = request.stored;
-    bool admitted = true;
-    const auto visit = [&](const auto& self, const config::SchemaNode& node) -> void {
-        if (!admitted || node.is_protected()) return;
-        request.tree = request.stored = &node;
-        const std::size_t edits = request.plan.edits.size();
-        admitted = walk_condition(request, stage);
-        if (admitted && request.plan.edits.size() != edits)
-            admitted =
-                request.refuse(code::operation_not_on_encrypted,
-                               "Aggregation stage $redact cannot compare encrypted fields: its expression "
-                               "is evaluated at every level of a document");
-        node.for_each_child([&](const config::SchemaNode& child) { self(self, child); });
-    };
-    visit(visit, *pipeline.tree);
+    Variable root{"ROOT", {}};
+    if (!pipeline.copy_tree(root.node)) return false;
+    if (stored != nullptr) distrust_replaced(root.node, *stored);
+    const std::size_t variables = request.variables.size();
+    request.variables.push_back(std::move(root));
+    const bool admitted = redact_level(request, stage, *outer, stored == nullptr ? *outer : *stored);
+    request.variables.resize(variables);
     request.tree = outer;
     request.stored = stored;
     return admitted;

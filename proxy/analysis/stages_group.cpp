@@ -53,12 +53,12 @@ bool refuse_operands(Request& request, std::string_view name) {
 
 // { input, n }, or { output, sortBy, n }.
 bool accumulate_named(Request& request, const AccumulatorOperator& row, const bson::Element& operands,
-                      config::SchemaNode& result) {
+                      Target target, config::SchemaNode& result) {
     if (!operands.is_document()) return refuse_operands(request, row.name);
     for (const bson::Element& operand : operands.document()) {
         const std::string_view key = operand.key();
         if (key == "input" || key == "output") {
-            if (!walk_value(request, operand, nullptr, result)) return false;
+            if (!walk_value(request, operand, target, result)) return false;
         } else if (key == "n") {
             if (!require_plain_input(request, operand, row.name)) return false;
         } else if (key == "sortBy" && operand.is_document()) {
@@ -71,13 +71,16 @@ bool accumulate_named(Request& request, const AccumulatorOperator& row, const bs
     return true;
 }
 
-bool accumulate(Request& request, const bson::Element& accumulator, config::SchemaNode& result) {
+bool accumulate(Request& request, const bson::Element& accumulator, Target target,
+                config::SchemaNode& result) {
     const auto* row = std::find_if(accumulators.begin(), accumulators.end(),
                                    [&](const AccumulatorOperator& r) { return r.name == accumulator.key(); });
     if (row == accumulators.end())
         return request.refuse(
             code::operation_not_on_encrypted,
             "Unknown accumulator, or one that fieldgate does not know: " + quote(accumulator.key()));
+    if (accumulator.is_document() && !refuse_duplicates(request, accumulator.document(), row->name))
+        return false;
     switch (row->rule) {
         case plain_only:
             return require_plain_input(request, accumulator, row->name);
@@ -85,14 +88,14 @@ bool accumulate(Request& request, const bson::Element& accumulator, config::Sche
             return (accumulator.is_document() && accumulator.document().empty()) ||
                    refuse_operands(request, row->name);
         case one_of:
-            return walk_value(request, accumulator, nullptr, result);
+            return walk_value(request, accumulator, target, result);
         case all_of:
-            if (!walk_value(request, accumulator, nullptr, result)) return false;
+            if (!walk_value(request, accumulator, target, result)) return false;
             result = array_of(std::move(result));
             return true;
         case different: {
             Value value;
-            if (!evaluate(request, accumulator, nullptr, value) || !tell_apart(request, row->name, value))
+            if (!evaluate(request, accumulator, target, value) || !tell_apart(request, row->name, value))
                 return false;
             result = array_of(std::move(value.node));
             return true;
@@ -100,9 +103,9 @@ bool accumulate(Request& request, const bson::Element& accumulator, config::Sche
         case some_of:
         case top:
         case top_of:
-            return accumulate_named(request, *row, accumulator, result);
+            return accumulate_named(request, *row, accumulator, target, result);
         case merges:
-            if (!walk_value(request, accumulator, nullptr, result)) return false;
+            if (!walk_value(request, accumulator, target, result)) return false;
             // Of many documents: each may or may not have what the tree says.
             if (!is_plain(result)) result = unknown_node();
             return true;
@@ -124,13 +127,17 @@ bool walk_output(Pipeline& pipeline, const bson::Element& output, config::Schema
         return request.refuse(code::failed_to_parse,
                               "The field " + quote(output.key()) + " must be an object with one accumulator");
     config::SchemaNode value;
-    if (!accumulate(request, *output.document().begin(), value)) return false;
+    // A name of the store's keeps constants out, although what stands there now is new.
+    const Target target = request.stored == nullptr ? nullptr : request.stored->child(output.key());
+    if (!accumulate(request, *output.document().begin(), target, value) || !request.charge_child(tree))
+        return false;
     put_at(tree, output.key(), std::move(value));
     return true;
 }
 
 bool walk_outputs(Pipeline& pipeline, const bson::Element& outputs, config::SchemaNode& tree) {
     if (!outputs.is_document()) return refuse_stage_shape(pipeline, outputs, "an object");
+    if (!refuse_duplicates(pipeline.request, outputs.document(), outputs.key())) return false;
     for (const bson::Element& output : outputs.document())
         if (!walk_output(pipeline, output, tree)) return false;
     return true;
@@ -140,6 +147,7 @@ bool walk_outputs(Pipeline& pipeline, const bson::Element& outputs, config::Sche
 bool walk_buckets(Pipeline& pipeline, const bson::Element& stage, std::span<const std::string_view> options) {
     Request& request = pipeline.request;
     if (!stage.is_document()) return refuse_stage_shape(pipeline, stage, "an object");
+    if (!refuse_duplicates(request, stage.document(), stage.key())) return false;
     config::SchemaNode tree;
     for (const bson::Element& option : stage.document()) {
         const std::string_view key = option.key();
@@ -172,6 +180,7 @@ bool walk_count_stage(Pipeline& pipeline, const bson::Element& stage) {
 bool walk_group(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
     if (!stage.is_document()) return refuse_stage_shape(pipeline, stage, "an object");
+    if (!refuse_duplicates(request, stage.document(), stage.key())) return false;
     config::SchemaNode tree;
     for (const bson::Element& part : stage.document()) {
         if (part.key() != "_id") {

@@ -124,15 +124,15 @@ bool admit_target_tree(Pipeline& pipeline, const bson::Element& stage, std::stri
         return is_plain(*pipeline.tree) ||
                refuse("the target has no schema, and documents have encrypted fields");
 
-    std::string mismatch;
+    bool moves = false;  // ciphertext of one field becomes that of another
     const auto compare = [&](const auto& self, const config::SchemaNode& have,
                              const config::SchemaNode& want) -> bool {
-        if (have.unknown || want.unknown || have.array != want.array ||
+        if (have.unknown || want.unknown || have.array != want.array || have.dotted_keys ||
             have.is_protected() != want.is_protected())
             return false;
         if (!have.patterns().empty() || !want.patterns().empty()) return same_tree(have, want);
         if (want.is_protected()) {
-            mismatch = fields.field(want.field).path;
+            moves = moves || have.field != want.field;
             return fields.same_encryption(have.field, want.field);
         }
         for (const auto& [name, child] : want.children()) {
@@ -146,6 +146,8 @@ bool admit_target_tree(Pipeline& pipeline, const bson::Element& stage, std::stri
     if (!compare(compare, *pipeline.tree, *part->tree))
         return refuse("the documents differ from " + quote(collection));
 
+    // A role that may not see the one could read it as the other.
+    if (moves) request.plan.requires_reveal_everything = true;
     const auto part_index = static_cast<std::size_t>(part - fields.parts().data());
     request.plan.part_uses[part_index].replaces_whole_documents = true;
     if (replaces) request.plan.part_uses[part_index].deletes = true;
@@ -166,6 +168,16 @@ NamespaceName target_of(const Pipeline& pipeline, const bson::Element& target) {
         name.collection = coll->string();
     if (const auto db = target.document().find("db"); db && db->is_string()) name.database = db->string();
     return name;
+}
+
+// Whether the target has a document with this value decides what becomes of it.
+bool merge_on(Request& request, std::string_view path) {
+    Value value;
+    if (!read_joined_path(request, *request.tree, path, value) ||
+        !tell_apart(request, "Aggregation stage $merge", value))
+        return false;
+    request.mark_used(value.node, false);
+    return true;
 }
 
 }  // namespace
@@ -191,7 +203,7 @@ bool walk_lookup(Pipeline& pipeline, const bson::Element& stage) {
     }
     if (options.pipeline) {
         const std::size_t outer = request.variables.size();
-        if (options.let && !bind_variables(request, *options.let)) return false;
+        if (options.let && !bind_variables(request, *options.let, nullptr)) return false;
         if (!walk_inner(pipeline, *options.pipeline, Pipeline::Kind::joined, foreign, foreign)) return false;
         request.variables.resize(outer);
     } else if (options.let) {
@@ -230,12 +242,19 @@ bool walk_graph_lookup(Pipeline& pipeline, const bson::Element& stage) {
     config::SchemaNode element;
     if (!request.charge(count_nodes(*foreign))) return false;
     element = foreign->clone();
-    if (options.depth_field) put_at(element, options.depth_field->string(), {});
+    if (options.depth_field) {
+        const config::SchemaNode* const tree = std::exchange(request.tree, foreign.get());
+        const bool admitted = admit_new_path(request, options.depth_field->string());
+        request.tree = tree;
+        if (!admitted) return false;
+        put_at(element, options.depth_field->string(), {});
+    }
     return put_array(pipeline, options.as->string(), element);
 }
 
 bool walk_union_with(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
+    if (stage.is_document() && !refuse_duplicates(request, stage.document(), stage.key())) return false;
     std::optional<bson::Element> stages;
     std::shared_ptr<const config::SchemaNode> others = std::make_shared<const config::SchemaNode>();
     if (stage.is_document()) {
@@ -260,6 +279,7 @@ bool walk_union_with(Pipeline& pipeline, const bson::Element& stage) {
 
 bool walk_facet(Pipeline& pipeline, const bson::Element& stage) {
     if (!stage.is_document()) return refuse_stage_shape(pipeline, stage, "an object");
+    if (!refuse_duplicates(pipeline.request, stage.document(), stage.key())) return false;
     config::SchemaNode tree;
     for (const bson::Element& facet : stage.document()) {
         if (!facet.is_array() || facet.key().find('.') != std::string_view::npos ||
@@ -267,7 +287,7 @@ bool walk_facet(Pipeline& pipeline, const bson::Element& stage) {
             return refuse_stage_shape(pipeline, stage, "a name and a pipeline for each facet");
         std::shared_ptr<const config::SchemaNode> result;
         if (!walk_inner(pipeline, facet, Pipeline::Kind::facet, pipeline.tree, result) ||
-            !pipeline.request.charge(count_nodes(*result)))
+            !pipeline.request.charge(count_nodes(*result)) || !pipeline.request.charge_child(tree))
             return false;
         put_at(tree, facet.key(), array_of(result->clone()));
     }
@@ -288,6 +308,7 @@ bool walk_out(Pipeline& pipeline, const bson::Element& stage) {
 bool walk_merge(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
     if (!stage.is_string() && !stage.is_document()) return refuse_stage_shape(pipeline, stage, "a namespace");
+    if (stage.is_document() && !refuse_duplicates(request, stage.document(), stage.key())) return false;
     NamespaceName target;
     bool computes = false;
     if (stage.is_string()) {
@@ -322,12 +343,12 @@ bool walk_merge(Pipeline& pipeline, const bson::Element& stage) {
         else if (on)
             paths.push_back(*on);
         for (const bson::Element& path : paths) {
-            Value value;
             if (!path.is_string()) return refuse_stage_shape(pipeline, stage, "paths as 'on'");
-            if (!read_joined_path(request, *request.tree, path.string(), value) ||
-                !tell_apart(request, "Aggregation stage $merge", value))
-                return false;
+            if (!merge_on(request, path.string())) return false;
         }
+        if (!on && !merge_on(request, "_id")) return false;
+    } else if (!merge_on(request, "_id")) {
+        return false;
     }
     return admit_target_tree(pipeline, stage, target.database, target.collection, false);
 }

@@ -33,6 +33,14 @@ std::size_t count_nodes(const SchemaNode& node) {
     return count;
 }
 
+std::size_t count_levels(const SchemaNode& node, std::size_t most) {
+    std::size_t below = 0;
+    if (most == 0) return 0;
+    node.for_each_child(
+        [&](const SchemaNode& child) { below = std::max(below, 1 + count_levels(child, most - 1)); });
+    return below;
+}
+
 SchemaNode unknown_node() {
     SchemaNode node;
     node.unknown = true;
@@ -92,12 +100,29 @@ SchemaNode merge(SchemaNode a, const SchemaNode& b) {
 
 SchemaNode overlay_unknown_object(SchemaNode below) {
     if (is_plain(below)) return below;
-    if (below.is_protected() || below.unknown || below.array || !below.patterns().empty())
+    if (below.is_protected() || below.unknown || below.array || below.dotted_keys ||
+        !below.patterns().empty())
         return unknown_node();
     SchemaNode result;
     for (const auto& [name, child] : below.children())
         result.put_child(name, is_plain(*child) ? SchemaNode() : unknown_node());
     return result;
+}
+
+void distrust_replaced(SchemaNode& now, const SchemaNode& was) {
+    if (now.is_protected() || now.unknown) return;
+    if (is_plain(now)) {
+        if (!is_plain(was)) now = unknown_node();
+        return;
+    }
+    for (const auto& [name, child] : was.children()) {
+        if (is_plain(*child)) continue;
+        SchemaNode* const match = named_child(now, name);
+        if (match != nullptr)
+            distrust_replaced(*match, *child);
+        else if (now.child(name) == nullptr)
+            now.put_child(name, unknown_node());
+    }
 }
 
 void put_at(SchemaNode& root, std::string_view path, SchemaNode value) {
@@ -115,6 +140,7 @@ void put_at(SchemaNode& root, std::string_view path, SchemaNode value) {
         SchemaNode* child = named_child(*node, name);
         if (child == nullptr) {
             const SchemaNode* pattern = node->child(name);
+            if (pattern == nullptr && is_plain(value)) return;
             SchemaNode made = pattern != nullptr ? pattern->clone() : SchemaNode();
             node->put_child(std::string(name), std::move(made));
             child = named_child(*node, name);
@@ -132,19 +158,22 @@ void remove_at(SchemaNode& root, std::string_view path) {
             return;
         }
         node = named_child(*node, name);
-        // Below an array every element loses it, which is as good as keeping the node.
-        if (node == nullptr || node->array) return;
+        // Below an array every element loses it, which is as good as keeping the node. Whole paths as names
+        // are other names.
+        if (node == nullptr || node->array || node->dotted_keys) return;
     }
 }
 
 void keep_at(const SchemaNode& from, SchemaNode& to, std::string_view path) {
+    if (from.unknown) to = unknown_node();
     const SchemaNode* source = &from;
     SchemaNode* target = &to;
     for (;;) {
         const std::string_view name = take_name(path);
         source = source->child(name);
         if (source == nullptr) return;
-        if (path.empty() || source->array || source->is_protected() || source->unknown) {
+        const bool whole = source->array || source->is_protected() || source->unknown || source->dotted_keys;
+        if (path.empty() || whole) {
             target->put_child(std::string(name), source->clone());
             return;
         }

@@ -23,6 +23,8 @@ bool any_of_tree(const SchemaNode& node, const Predicate& predicate) {
 }
 
 std::size_t count_nodes(const SchemaNode& node);
+// Levels below the node, up to `most`.
+std::size_t count_levels(const SchemaNode& node, std::size_t most);
 
 SchemaNode unknown_node();
 SchemaNode field_node(std::uint16_t field);
@@ -37,6 +39,9 @@ SchemaNode merge(SchemaNode a, const SchemaNode& b);
 
 // An object ($mergeObjects) over which another one with any plain fields was laid.
 SchemaNode overlay_unknown_object(SchemaNode below);
+
+// Makes unknown in `now` whatever is protected in `was`, which stood at the same place, and plain in `now`.
+void distrust_replaced(SchemaNode& now, const SchemaNode& was);
 
 // Puts a value at a dotted path, making objects on the way. Names only: the caller has refused paths that go
 // through protected fields, unknown places, arrays or positions.

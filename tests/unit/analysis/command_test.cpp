@@ -348,7 +348,7 @@ TEST_F(CommandTable, explain_passes_on_unprotected_namespaces_only) {
     expect_refusal(run("explain", "5"), code::type_mismatch, "'explain'");
     expect_refusal(
         run("explain", R"({"aggregate": "wards", "pipeline": [{"$lookup": {"from": "patients"}}]})"),
-        code::command_not_supported, "names the protected namespace");
+        code::command_not_supported, "command not supported for auto encryption: explain");
 }
 
 TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {

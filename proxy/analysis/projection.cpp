@@ -40,6 +40,19 @@ bool begins_with_operator(const bson::Element& element) {
            (*element.document().begin()).key().starts_with('$');
 }
 
+// Whether the path's last names are plain ones in an object whose names are whole paths.
+bool goes_through_dotted_keys(const config::SchemaNode& root, std::string_view path) {
+    const config::SchemaNode* node = &root;
+    for (std::size_t start = 0; node != nullptr;) {
+        if (node->dotted_keys) return true;
+        const std::size_t dot = path.find('.', start);
+        if (dot == std::string_view::npos) break;
+        node = node->child(path.substr(start, dot - start));
+        start = dot + 1;
+    }
+    return false;
+}
+
 }  // namespace
 
 bool Projection::refuse_computed(Request& request) const {
@@ -151,6 +164,7 @@ bool Projection::walk_computed(Request& request, const bson::Element& element, b
     if (!walk_value(request, element, below_plain ? nullptr : target_at(request, path_), value)) return false;
     if (below_plain && is_plain(value)) return true;
     if (is_positional(path_)) return refuse_computed(request);
+    if (below_plain && goes_through_dotted_keys(*request.tree, path_)) return refuse_computed(request);
     // Every name on the way may become a node, beside those of the paths before.
     const auto names = static_cast<std::size_t>(std::count(path_.begin(), path_.end(), '.')) + 1;
     if (!request.charge(names + computed_.size() / 16)) return false;

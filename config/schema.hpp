@@ -56,6 +56,10 @@ class NamePattern;
 // these exactly one.
 class SchemaNode {
  public:
+    SchemaNode() = default;
+    SchemaNode(SchemaNode&&) noexcept = default;
+    SchemaNode& operator=(SchemaNode&&) noexcept = default;
+
     std::uint16_t field = no_field;  // index into Schema::fields()
     // What stands here may or may not be encrypted, which only the data tells: a name that patterns with
     // different metadata match; what a pipeline computed. Nothing may touch it; roles that do not reveal

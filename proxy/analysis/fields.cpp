@@ -36,7 +36,7 @@ bool check_sort(Request& request, const bson::Element& element) {
 bool check_projection(Request& request, const bson::Element& element) {
     if (is_null(element)) return true;
     if (!element.is_document()) return refuse_type(request, element, "an object");
-    return walk_projection(request, element.document(), ProjectionOf::find);
+    return walk_find_projection(request, element.document());
 }
 
 bool check_collation(Request& request, const bson::Element& element) {

@@ -183,7 +183,7 @@ bool walk_operators(Request& request, const Subject& subject, bson::DocumentView
 }
 
 bool walk_predicate(Request& request, const bson::Element& element) {
-    const Subject subject{resolve(*request.tree, element.key()), element.key()};
+    const Subject subject{resolve_compared(request, element.key()), element.key()};
     switch (subject.at.kind) {
         case Resolution::Kind::plain:
             return walk_plain_condition(request, element);

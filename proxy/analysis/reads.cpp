@@ -18,7 +18,7 @@ bool check_bounds(Request& request, const bson::Element& element) {
 bool check_pipeline(Request& request, const bson::Element& element) {
     if (!element.is_array())
         return request.refuse(code::type_mismatch, "BSON field 'pipeline' must be an array");
-    return walk_pipeline(request, element.document());
+    return walk_pipeline(request, element);
 }
 
 bool has_random_field(const Request& request, const config::SchemaNode& node) {
@@ -161,7 +161,7 @@ const std::span<const FieldRow> data_size_fields = data_size_rows;
 const std::span<const FieldRow> explain_fields = explain_rows;
 
 bool finish_find(Request& request) {
-    request.set_shape(ReplyShape::Kind::cursor, request.own_tree());
+    request.set_shape(ReplyShape::Kind::cursor, request.returned_tree());
     return finish_statement(request);
 }
 

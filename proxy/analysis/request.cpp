@@ -121,12 +121,21 @@ Resolution resolve(const config::SchemaNode& root, std::string_view path) {
     for (std::size_t start = 0; node != nullptr;) {
         const std::size_t dot = path.find('.', start);
         node = node->child(path.substr(start, dot == std::string_view::npos ? dot : dot - start));
-        if (node != nullptr && (node->unknown || node->array)) return {Kind::unknown, node};
+        if (node != nullptr && (node->unknown || node->array || node->dotted_keys))
+            return {Kind::unknown, node};
         if (dot == std::string_view::npos) break;
         start = dot + 1;
     }
     if (node != match.node) return {Kind::below, match.node};
+    if (!node->is_protected() && !node->is_parent()) return {};  // stages leave such nodes
     return {node->is_protected() ? Kind::field : Kind::parent, node};
+}
+
+Resolution resolve_compared(const Request& request, std::string_view path) {
+    const Resolution at = resolve(*request.tree, path);
+    if (!at.is_plain() || request.tree == request.stored || request.stored == nullptr) return at;
+    const Resolution in_store = resolve(*request.stored, path);
+    return in_store.is_plain() ? at : Resolution{Resolution::Kind::unknown, in_store.node};
 }
 
 std::string why_unusable(const Resolution& at, std::string_view verb, std::string_view path) {
@@ -188,6 +197,24 @@ bool Request::check_top_level(bson::Bytes bytes, bson::DocumentView& out) {
     return true;
 }
 
+bool Request::charge(std::size_t tree_nodes) {
+    if (tree_nodes <= tree_nodes_left_) {
+        tree_nodes_left_ -= tree_nodes;
+        return true;
+    }
+    return refuse(
+        code::command_not_supported,
+        "The pipeline copies documents with encrypted fields into each other more often than fieldgate "
+        "follows");
+}
+
+bool Request::charge_child(const config::SchemaNode& parent) {
+    constexpr std::size_t children_per_node = 16;  // comparing as many names costs what a node costs
+    const std::size_t children = parent.children().size();
+    const bool has_room = children + 1 < config::no_field;
+    return charge(has_room ? 1 + children / children_per_node : tree_nodes_left_ + 1);
+}
+
 void Request::mark_matched(std::uint16_t index) {
     use(index).matched = true;
     statement.matched.push_back(index);
@@ -226,7 +253,7 @@ bool Request::protect(const config::NamespaceRef& protected_namespace, std::stri
 
 void Request::enter_part(std::size_t index) {
     part = index;
-    tree = own_tree().get();
+    tree = stored = own_tree().get();
 }
 
 bool Request::admit_foreign_ciphertext(bson::DocumentView walked, std::size_t edits_before) {

@@ -17,6 +17,7 @@
 namespace fieldgate::analysis {
 
 struct Command;
+class Request;
 
 // What one query-and-write statement gathers while its fields are looked at: an update or delete statement,
 // or the whole command for those that have one statement.
@@ -50,6 +51,8 @@ Resolution resolve(const config::SchemaNode& root, std::string_view path);
 // without them: a protected field never stands in an array, so what that names decides.
 bool is_positional(std::string_view path);
 std::string without_positions(std::string_view path);
+// The same for a path that a value is compared with in a pipeline.
+Resolution resolve_compared(const Request& request, std::string_view path);
 // Why a path that is neither plain, nor a field, nor a parent cannot be used: "Cannot query below ..." with
 // its verb.
 std::string why_unusable(const Resolution& at, std::string_view verb, std::string_view path);
@@ -65,6 +68,12 @@ std::optional<std::string_view> name_that_repeats(bson::DocumentView document);
 // What options and projections take: a boolean or a number of any type.
 bool is_number_or_boolean(const bson::Element& value);
 
+// A variable of aggregation ($let, $lookup's let, $map): what its value is.
+struct Variable {
+    std::string_view name;  // in the message, without $$
+    config::SchemaNode node;
+};
+
 class Request {
  public:
     Request(const wire::OpMsg& op_msg, const Context& ctx, Plan& plan_out, Refusal& refusal_out,
@@ -79,6 +88,9 @@ class Request {
     bson::DocumentView document;  // of the command: the message's body, or what stands inside an explain
     // What documents look like where the walker stands: a namespace's own tree, or what stages made of it.
     const config::SchemaNode* tree = nullptr;
+    // What they looked like in the store, before any stage. A value sent for a path that was protected there
+    // never leaves in clear, whatever stages have put in its place.
+    const config::SchemaNode* stored = nullptr;
     // Of the plan's FieldSpace: whose documents are stored, replaced and deleted. Those of an unprotected
     // namespace are of none.
     static constexpr std::size_t no_part = static_cast<std::size_t>(-1);
@@ -86,9 +98,21 @@ class Request {
     // bulkWrite: the part of each entry of nsInfo.
     std::vector<std::size_t> bulk_parts;
     bool has_ciphertext = false;  // of what is being walked: a binary of subtype 6 somewhere in it
+    std::shared_ptr<const config::SchemaNode>
+        stored_events;                // keeps it, where it is that of a change stream's events
+    std::vector<Variable> variables;  // in scope, innermost last
+    // What a projection that computes makes of the documents that a find-like command returns; null: nothing.
+    std::shared_ptr<const config::SchemaNode> projected;
+    // The expressions are those of an update, which must leave every protected field as it is.
+    bool updates_by_pipeline = false;
     Statement statement;
 
     [[nodiscard]] bool refuse(std::int32_t code, std::string errmsg);
+    // Stages copy trees, and a short pipeline can double them again and again: that many nodes are about to
+    // be copied.
+    [[nodiscard]] bool charge(std::size_t tree_nodes);
+    // A child is about to be put into a node, which costs more the more it has.
+    [[nodiscard]] bool charge_child(const config::SchemaNode& parent);
     // Deep check of bytes of the message; refuses what is not BSON or nests too deep.
     [[nodiscard]] bool check(bson::Bytes bytes, bson::DocumentView& out, bson::Facts* facts = nullptr);
     [[nodiscard]] bool check_top_level(bson::Bytes bytes, bson::DocumentView& out);
@@ -120,9 +144,15 @@ class Request {
     void set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::SchemaNode> tree);
     // The tree of the documents of the part that was entered, or a node of it.
     std::shared_ptr<const config::SchemaNode> own_tree(const config::SchemaNode* node = nullptr) const;
+    // The tree of the documents that a find-like command returns: its own, or what its projection makes of
+    // it.
+    std::shared_ptr<const config::SchemaNode> returned_tree() const {
+        return projected ? projected : own_tree();
+    }
 
  private:
     bool scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified);
+    std::size_t tree_nodes_left_ = 200000;
     const std::uint8_t* message_start_;
 };
 

@@ -138,7 +138,7 @@ bool finish_write(Request& request) {
 }
 
 bool finish_find_and_modify(Request& request) {
-    request.set_shape(ReplyShape::Kind::value, request.own_tree());
+    request.set_shape(ReplyShape::Kind::value, request.returned_tree());
     request.plan.deletes = request.statement.removes;
     return finish_statement(request);
 }

@@ -205,7 +205,8 @@ TEST_F(FailOpen, updates_of_every_command_that_has_one) {
 TEST_F(FailOpen, options_that_carry_values) {
     for (const std::string option :
          {R"("let": {"x": N})", R"("min": {"ssn": N})", R"("max": {"insurance.policyNumber": N})",
-          R"("hint": {"ssn": N})", R"("sort": {"ssn": N})", R"("projection": {"x": {"$eq": ["$ssn", N]}})",
+          R"("hint": {"ssn": N})", R"("sort": {"ssn": N})",
+          R"("projection": {"x": {"$eq": ["$name", "$ssn", N]}})",
           R"("projection": {"medicalRecords": {"$elemMatch": {"weight": N}}})", R"("projection": {"ssn": T})",
           R"("skip": {"ssn": N})", R"("unheardOf": N)", R"("query": {"ssn": N})",
           R"("runtimeConstants": {"x": N})"}) {
@@ -216,7 +217,8 @@ TEST_F(FailOpen, options_that_carry_values) {
         R"({"update": "patients", "updates": [{"q": {}, "u": {"$set": {"name": "x"}}, "c": {"x": N}}]})"));
     expect_refused(fill(
         R"({"update": "patients", "updates": [{"q": {}, "u": {"$set": {"name": "x"}}, "arrayFilters": [{"$expr": N}]}]})"));
-    expect_refused(
+    expect_closed(fill(R"({"find": "patients", "projection": {"x": {"$eq": ["$ssn", N]}}})"));
+    expect_closed(
         fill(R"({"aggregate": "patients", "pipeline": [{"$addFields": {"x": {"$eq": ["$ssn", N]}}}]})"));
     expect_refused(
         fill(R"({"aggregate": "patients", "pipeline": [{"$match": {"$expr": {"$eq": ["$ssn", N]}}}]})"));

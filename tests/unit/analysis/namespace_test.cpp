@@ -208,6 +208,7 @@ TEST_F(Namespaces, every_namespace_that_a_pipeline_names_is_found) {
         expect_found(aggregate(R"({"$limit": 1}, )" + stage));
         expect_found(aggregate(stage, "1"));
     }
+    EXPECT_EQ(aggregate(R"({"$unionWith": "beds"})").plan.fields, nullptr);
 }
 
 TEST_F(Namespaces, what_cannot_be_told_is_refused) {

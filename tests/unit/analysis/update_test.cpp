@@ -364,7 +364,12 @@ TEST_F(Update, find_and_modify_is_analysed_like_an_update) {
         expect_refusal(modify(R"("update": [{"$set": {"name": "x"}}])"), no, "aggregation expression syntax");
         expect_refusal(modify(R"("update": {"$inc": {"ssn": 1}})"), no, "$inc and $mul");
         expect_refusal(modify(R"("sort": {"ssn": 1}, "remove": true)"), no, "Cannot sort");
-        expect_refusal(modify(R"("fields": {"x": "$ssn"}, "remove": true)"), no, "computed");
+        expect_refusal(modify(R"("fields": {"x": {"$add": ["$ssn", 1]}}, "remove": true)"), no,
+                       "$add is not allowed on encrypted field '$ssn'");
+        const Outcome renamed = modify(R"("fields": {"x": "$ssn"}, "remove": true)");
+        ASSERT_TRUE(renamed.passed()) << renamed;
+        ASSERT_NE(renamed.plan.shape.tree->child("x"), nullptr);
+        EXPECT_EQ(renamed.plan.shape.tree->child("x")->field, clinic.field("ssn"));
         expect_refusal(modify(R"("let": 5, "remove": true)"), code::type_mismatch, "'let' must be an object");
         expect_refusal(modify(R"("badField": 1, "remove": true)"), code::unknown_field, "unknown field");
         expect_refusal(modify(R"("collation": {"locale": "de"}, "remove": true)"), no, "collation");

@@ -102,7 +102,7 @@ def test_distinct_on_a_random_field(lone, path):
     {"create": "patients", "validator": {"$jsonSchema": {"properties": {"ssn": {"enum": [145014000]}}}}},
     {"noSuchCommand": "patients"},
     {"validate": "patients", "noSuchOption": {"$gt": 1}},
-    {"bulkWrite": 1, "ops": [{"insert": 0, "document": {"ssn": 1}}], "nsInfo": [{"ns": "medicalRecords.patients"}]},
+    {"bulkWrite": 1, "ops": [{"insert": 0, "document": {"ssn": 1}, "noSuchField": 1}], "nsInfo": [{"ns": "medicalRecords.patients"}]},
     {"clone": "patients"}, {"find": "patients", "filter": {}, "$db": "other"},
 ], ids=lambda c: next(iter(c)))
 def test_a_command_that_is_not_understood_on_a_protected_collection(lone, command):

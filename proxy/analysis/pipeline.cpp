@@ -233,6 +233,8 @@ bool walk_pipeline(Request& request, const bson::Element& stages) {
     pipeline.set_tree(request.own_tree());
     request.stored = request.tree;
     if (!walk_stages(pipeline, stages)) return false;
+    // A whole document of which nothing is known could only be withheld whole.
+    if (pipeline.tree->unknown) request.plan.requires_reveal_everything = true;
     request.set_shape(ReplyShape::Kind::cursor, std::move(pipeline.tree));
     request.tree = request.plan.shape.tree.get();
     return true;

@@ -152,12 +152,30 @@ bool walk_unwind(Pipeline& pipeline, const bson::Element& stage) {
 
 namespace {
 
-// One level of the documents: the expression there, and then the levels below.
+bool mentions(const bson::Element& expression, std::string_view variable) {
+    if (expression.is_string()) return expression.string().starts_with(variable);
+    if (!expression.is_document() && !expression.is_array()) return false;
+    const bson::DocumentView parts = expression.document();
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const bson::Element& part) { return mentions(part, variable); });
+}
+
+// What stands below: the expression is asked there as well, where the same path is another one.
+bool redact_below(Request& request, const bson::Element& expression, const config::SchemaNode& node,
+                  const config::SchemaNode& stored);
+
 bool redact_level(Request& request, const bson::Element& expression, const config::SchemaNode& node,
                   const config::SchemaNode& stored) {
-    static const config::SchemaNode plain;
     constexpr std::size_t bytes_per_node = 16;
-    if (node.is_protected() || node.unknown) return true;
+    if (node.is_protected()) {
+        const config::EncryptedField& field = request.field(node.field);
+        const bool has_levels = field.allows(static_cast<std::uint8_t>(bson::Type::document)) ||
+                                field.allows(static_cast<std::uint8_t>(bson::Type::array));
+        return !has_levels ||
+               request.refuse(
+                   code::operation_not_on_encrypted,
+                   "Aggregation stage $redact cannot descend into encrypted field " + quote(field.path));
+    }
     if (!request.charge(1 + expression.raw().size() / bytes_per_node)) return false;
     request.tree = &node;
     request.stored = &stored;
@@ -165,8 +183,14 @@ bool redact_level(Request& request, const bson::Element& expression, const confi
     if (!walk_condition(request, expression)) return false;
     if (request.plan.edits.size() != edits)
         return request.refuse(code::operation_not_on_encrypted,
-                              "Aggregation stage $redact cannot compare encrypted fields: its expression "
-                              "is evaluated at every level of a document");
+                              "Aggregation stage $redact cannot compare encrypted fields where it descends: "
+                              "its expression is evaluated at every level of a document");
+    return redact_below(request, expression, node, stored);
+}
+
+bool redact_below(Request& request, const bson::Element& expression, const config::SchemaNode& node,
+                  const config::SchemaNode& stored) {
+    static const config::SchemaNode plain;
     bool admitted = true;
     for (const auto& [name, child] : node.children()) {
         const config::SchemaNode* const was = stored.child(name);
@@ -182,10 +206,11 @@ bool redact_level(Request& request, const bson::Element& expression, const confi
 
 }  // namespace
 
-// With $$DESCEND the expression is asked again in every object inside, where the same path is another one;
-// $$ROOT is the whole document all the while.
+// With $$DESCEND the expression is asked again in every object inside; $$ROOT is the whole document all the
+// while.
 bool walk_redact(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
+    if (!mentions(stage, "$$DESCEND")) return walk_condition(request, stage);
     const config::SchemaNode* const outer = request.tree;
     const config::SchemaNode* const stored = request.stored;
     Variable root{"ROOT", {}};

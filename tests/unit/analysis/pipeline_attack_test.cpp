@@ -52,7 +52,7 @@ TEST_F(PipelineAttack, a_replaced_field_takes_no_constant_by_any_name) {
         "not known until runtime");
     expect_each_refused(
         {replaced + R"({"$redact": {"$cond": [{"$eq": ["$ssn", 5]}, "$$KEEP", "$$PRUNE"]}})",
-         R"({"$unset": "insurance"}, {"$redact": {"$cond": [{"$eq": ["$policyNumber", 5]}, 1, 2]}})"},
+         R"({"$project": {"ssn": 1}}, {"$redact": {"$cond": [{"$eq": ["$policyNumber", 5]}, "$$DESCEND", "$$KEEP"]}})"},
         "was replaced by a stage");
     EXPECT_TRUE(hospital.aggregate(replaced + R"({"$group": {"_id": "$ssn", "n": {"$sum": 1}}})").passed());
     EXPECT_TRUE(hospital.aggregate(replaced + R"({"$match": {"name": 5, "ssn2": 5}})").passed());
@@ -196,6 +196,12 @@ TEST_F(PipelineAttack, documents_in_documents_have_bounds) {
                  "as": "v", "depthField": ")" +
                  path + R"("}})"},
             "too long", code::bad_value);
+}
+
+TEST_F(PipelineAttack, pipelines_have_a_length) {
+    EXPECT_TRUE(hospital.aggregate(repeated(R"({"$skip": 1})", 1000)).passed());
+    expect_each_refused({repeated(R"({"$skip": 1})", 1001)}, "no longer than 1000 stages",
+                        code::command_not_supported);
 }
 
 TEST_F(PipelineAttack, wide_objects_have_bounds) {

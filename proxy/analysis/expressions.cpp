@@ -81,6 +81,14 @@ bool refuse_variable_name(Request& request, std::string_view name) {
     return request.refuse(code::failed_to_parse, quote(name) + " is no name for a user variable");
 }
 
+// In scope at once: each use is looked up by walking them.
+constexpr std::size_t variables_max = 256;
+
+bool refuse_variables(Request& request) {
+    return request.refuse(code::command_not_supported,
+                          "More variables are in scope than fieldgate looks up for one expression");
+}
+
 // A node that no constant may stand in for, whatever it is wrapped in.
 Target strict(Target target) {
     static const SchemaNode anything = unknown_node();
@@ -153,6 +161,27 @@ bool require_plain(Request& request, const bson::Element& operand, std::string_v
     if (!evaluate(request, operand, strict(target), value)) return false;
     return is_usable_as_plain(value) || refuse_value(request, name, value);
 }
+
+// Operands of which one is the value. Many that are alike in what matters are kept as one, so that memory is
+// bounded by what trees are charged for.
+class Operands {
+ public:
+    void add(Value value) {
+        bool* const like = value.none             ? &has_none_
+                           : value.replaced       ? &has_replaced_
+                           : is_plain(value.node) ? &has_plain_
+                                                  : nullptr;
+        if (like != nullptr && std::exchange(*like, true)) return;
+        values_.push_back(std::move(value));
+    }
+    std::vector<Value>& values() { return values_; }
+
+ private:
+    std::vector<Value> values_;
+    bool has_none_ = false;
+    bool has_replaced_ = false;
+    bool has_plain_ = false;
+};
 
 // Of several operands one is the value.
 bool combine(Request& request, std::vector<Value>& operands, Value& value) {
@@ -249,39 +278,48 @@ bool evaluate_condition(Request& request, const bson::Element& operands, Target 
 
 bool evaluate_if_null(Request& request, const bson::Element& operands, Target target, Value& value) {
     if (!operands.is_array()) return refuse_shape(request, "$ifNull", "an array of operands");
-    std::vector<Value> values;
-    for (const bson::Element& operand : operands.document())
-        if (!evaluate(request, operand, target, values.emplace_back())) return false;
-    if (values.size() < 2) return refuse_shape(request, "$ifNull", "two operands or more");
-    // It tells documents with the field from those without.
-    for (std::size_t i = 0; i + 1 < values.size(); ++i) request.mark_used(values[i].node, false);
-    return combine(request, values, value);
+    Operands values;
+    std::size_t count = 0;
+    for (auto at = operands.document().begin(); at != operands.document().end(); ++count) {
+        Value operand;
+        if (!evaluate(request, *at, target, operand)) return false;
+        // It tells documents with the field from those without.
+        if (++at != operands.document().end()) request.mark_used(operand.node, false);
+        values.add(std::move(operand));
+    }
+    if (count < 2) return refuse_shape(request, "$ifNull", "two operands or more");
+    return combine(request, values.values(), value);
 }
 
 bool evaluate_branches(Request& request, const bson::Element& operands, Target target, Value& value) {
     constexpr std::string_view needs = "branches with case and then, and perhaps a default";
     if (!operands.is_document()) return refuse_shape(request, "$switch", needs);
-    std::vector<Value> values;
+    Operands values;
     for (const bson::Element& part : operands.document()) {
         if (part.key() == "default") {
-            if (!evaluate(request, part, target, values.emplace_back())) return false;
+            Value operand;
+            if (!evaluate(request, part, target, operand)) return false;
+            values.add(std::move(operand));
             continue;
         }
         if (part.key() != "branches" || !part.is_array()) return refuse_shape(request, "$switch", needs);
         for (const bson::Element& branch : part.document()) {
             if (!branch.is_document()) return refuse_shape(request, "$switch", needs);
+            if (!refuse_duplicates(request, branch.document(), "a branch of $switch")) return false;
             for (const bson::Element& operand : branch.document()) {
                 if (operand.key() == "case") {
                     if (!walk_condition(request, operand)) return false;
                 } else if (operand.key() != "then") {
                     return refuse_shape(request, "$switch", needs);
-                } else if (!evaluate(request, operand, target, values.emplace_back())) {
-                    return false;
+                } else {
+                    Value then;
+                    if (!evaluate(request, operand, target, then)) return false;
+                    values.add(std::move(then));
                 }
             }
         }
     }
-    return combine(request, values, value);
+    return combine(request, values.values(), value);
 }
 
 bool evaluate_let(Request& request, const bson::Element& operands, Target target, Value& value) {
@@ -311,6 +349,7 @@ bool evaluate_element_wise(Request& request, const ExpressionOperator& op, const
         }
     }
     const std::size_t outer = request.variables.size();
+    if (outer + 2 > variables_max) return refuse_variables(request);
     request.variables.push_back({name, {}});
     if (op.name == "$reduce") request.variables.push_back({"value", {}});
     for (const bson::Element& operand : operands.document())
@@ -521,9 +560,9 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
             return evaluate_merge(request, op, target, value);
         case ExpressionRule::metadata:
             if (strict(target) == nullptr) return true;
-            return request.refuse(code::operation_not_on_encrypted,
-                                  "A constant cannot stand in for an encrypted field: " +
-                                      std::string(row->name));
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "A constant cannot stand in for an encrypted field: " + std::string(row->name));
         case ExpressionRule::never:
             break;
     }
@@ -556,19 +595,13 @@ bool evaluate_object(Request& request, bson::DocumentView object, Target target,
 }
 
 bool evaluate_array(Request& request, bson::DocumentView array, Target target, Value& value) {
-    std::vector<Value> elements;
-    bool has_plain = false;
+    Operands elements;
     for (const bson::Element& element : array) {
         Value inner;
         if (!evaluate(request, element, target, inner)) return false;
-        const bool plain = is_plain(inner.node) && !inner.replaced && !inner.none;
-        // Many constants are as plain as one.
-        if (inner.none || (plain && has_plain)) continue;
-        has_plain = has_plain || plain;
-        elements.push_back(std::move(inner));
+        elements.add(std::move(inner));
     }
-    if (elements.empty()) return true;
-    if (!combine(request, elements, value)) return false;
+    if (!combine(request, elements.values(), value)) return false;
     value.none = false;
     value.node = array_of(std::move(value.node));
     return true;
@@ -630,6 +663,7 @@ bool bind_variables(Request& request, const bson::Element& variables, Target tar
         if (value.replaced) return refuse_value(request, "as a variable", value);
         // Below the variable's name nobody would know any more what was there.
         if (value.was != nullptr) distrust_replaced(value.node, *value.was);
+        if (request.variables.size() + bound.size() == variables_max) return refuse_variables(request);
         bound.push_back({variable.key(), std::move(value.node)});
     }
     for (Variable& variable : bound) request.variables.push_back(std::move(variable));

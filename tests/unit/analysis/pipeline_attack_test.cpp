@@ -131,6 +131,13 @@ TEST_F(PipelineAttack, variables_are_what_the_server_takes_them_for) {
                     .aggregate(let("value", R"({"$reduce": {"input": [], "initialValue": 1,
                                                 "in": {"$eq": ["$$value.ssn", 5]}}})"))
                     .edits.empty());
+    const auto many = [](std::size_t count) {
+        std::string names = "\"a0\": 1";
+        for (std::size_t i = 1; i < count; ++i) names += ", \"a" + std::to_string(i) + "\": 1";
+        return R"({"$project": {"x": {"$let": {"vars": {)" + names + R"(}, "in": "$$a0"}}}})";
+    };
+    EXPECT_TRUE(hospital.aggregate(many(256)).passed());
+    expect_each_refused({many(257)}, "More variables", code::command_not_supported);
     // They end with their expression.
     expect_each_refused({R"({"$project": {"x": {"$let": {"vars": {"v": 1}, "in": "$$v"}}, "y": "$$v"}})",
                          R"({"$lookup": {"from": "visits", "let": {"v": 1}, "pipeline": [], "as": "w"}},

@@ -152,12 +152,20 @@ bool walk_unwind(Pipeline& pipeline, const bson::Element& stage) {
 
 namespace {
 
-bool mentions(const bson::Element& expression, std::string_view variable) {
-    if (expression.is_string()) return expression.string().starts_with(variable);
-    if (!expression.is_document() && !expression.is_array()) return false;
-    const bson::DocumentView parts = expression.document();
-    return std::any_of(parts.begin(), parts.end(),
-                       [&](const bson::Element& part) { return mentions(part, variable); });
+// Whether the expression gives $$KEEP or $$PRUNE whatever the document is. Servers take the strings that
+// these and $$DESCEND stand for as well, wherever they come from.
+bool never_descends(const bson::Element& expression) {
+    if (expression.is_string()) return expression.string() == "$$KEEP" || expression.string() == "$$PRUNE";
+    if (!expression.is_document() || expression.document().empty()) return false;
+    const bson::Element op = *expression.document().begin();
+    if (op.key() != "$cond" || !(op.is_array() || op.is_document())) return false;
+    std::size_t position = 0;
+    for (const bson::Element& operand : op.document()) {
+        const bool is_condition = op.is_array() ? position == 0 : operand.key() == "if";
+        if (!is_condition && !never_descends(operand)) return false;
+        ++position;
+    }
+    return position == 3;
 }
 
 // What stands below: the expression is asked there as well, where the same path is another one.
@@ -210,7 +218,7 @@ bool redact_below(Request& request, const bson::Element& expression, const confi
 // while.
 bool walk_redact(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
-    if (!mentions(stage, "$$DESCEND")) return walk_condition(request, stage);
+    if (never_descends(stage)) return walk_condition(request, stage);
     const config::SchemaNode* const outer = request.tree;
     const config::SchemaNode* const stored = request.stored;
     Variable root{"ROOT", {}};

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <utility>
 
+#include "proxy/analysis/expression_parts.hpp"
 #include "proxy/analysis/trees.hpp"
 #include "proxy/analysis/values.hpp"
 
 namespace fieldgate::analysis {
-namespace {
 
 bool refuse_shape(Request& request, std::string_view name, std::string_view needs) {
     return request.refuse(code::failed_to_parse,
@@ -34,98 +34,31 @@ bool is_usable_as_plain(const Value& value) {
     return !value.replaced && is_plain(value.node);
 }
 
-// The names of a path, followed through arrays that stages made. Numbers are names here, but what reads like
-// a position beside protected fields is not trusted.
-bool follow(Request& request, const SchemaNode& root, std::string_view path, SchemaNode& found) {
-    const SchemaNode* node = &root;
-    bool in_array = false;
-    for (std::string_view rest = path; !rest.empty();) {
-        const std::size_t dot = rest.find('.');
-        const std::string_view name = rest.substr(0, dot);
-        rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
-        if (node->unknown) break;
-        if (node->is_protected())
-            return request.refuse(code::operation_not_on_encrypted,
-                                  why_unusable({Resolution::Kind::below, node}, "compute", path));
-        if (node->dotted_keys) {
-            found = unknown_node();
-            return true;
-        }
-        in_array = in_array || node->array;
-        const SchemaNode* child = node->child(name);
-        if (child == nullptr) {
-            if (config::is_array_position(name) && !is_plain(*node))
-                return request.refuse(code::operation_not_on_encrypted,
-                                      why_unusable({Resolution::Kind::below, node}, "compute", path));
-            found = {};
-            return true;
-        }
-        node = child;
-    }
-    if (!request.charge(count_nodes(*node))) return false;
-    found = node->clone();
-    if (in_array) found = array_of(std::move(found));
-    return true;
-}
-
-constexpr std::array<std::string_view, 7> system_variables = {
-    "NOW", "CLUSTER_TIME", "SEARCH_META", "USER_ROLES", "KEEP", "PRUNE", "DESCEND"};
-
-bool is_user_variable(std::string_view name) {
-    const bool may_be_user =
-        !name.empty() && (static_cast<unsigned char>(name[0]) >= 0x80 || (name[0] >= 'a' && name[0] <= 'z'));
-    return may_be_user && name.find_first_of(std::string_view(".$\0", 3)) == std::string_view::npos;
-}
-
-bool refuse_variable_name(Request& request, std::string_view name) {
-    return request.refuse(code::failed_to_parse, quote(name) + " is no name for a user variable");
-}
-
-// A node that no constant may stand in for, whatever it is wrapped in.
 Target strict(Target target) {
     static const SchemaNode anything = unknown_node();
     return target == nullptr || is_plain(*target) ? nullptr : &anything;
 }
 
-// `of_document`: it is a path in the document, as if it were written without $$ROOT.
-bool evaluate_variable(Request& request, std::string_view text, Value& value, bool& of_document) {
-    const std::size_t dot = text.find('.');
-    const std::string_view name = text.substr(0, dot);
-    const std::string_view path = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
-    if (name == "REMOVE") {
-        value.none = true;
+bool require_plain(Request& request, const bson::Element& operand, std::string_view name, Target target) {
+    const bool holds_operator = operand.is_document() && !operand.document().empty() &&
+                                (*operand.document().begin()).key().starts_with('$');
+    if ((operand.is_document() && !holds_operator) || operand.is_array()) {
+        for (const bson::Element& part : operand.document())
+            if (!require_plain(request, part, name, target)) return false;
         return true;
     }
-    if (std::find(system_variables.begin(), system_variables.end(), name) != system_variables.end())
-        return true;
-    const auto variable = std::find_if(request.variables.rbegin(), request.variables.rend(),
-                                       [&](const Variable& v) { return v.name == name; });
-    if (variable != request.variables.rend()) return follow(request, variable->node, path, value.node);
-    if (name != "ROOT" && name != "CURRENT")
-        return request.refuse(code::failed_to_parse, "Use of undefined variable: " + quote(name));
-    of_document = true;
-    return follow(request, *request.tree, path, value.node);
+    Value value;
+    if (!evaluate(request, operand, strict(target), value)) return false;
+    return is_usable_as_plain(value) || refuse_value(request, name, value);
 }
 
-bool evaluate_path(Request& request, std::string_view text, Value& value) {
-    value.path = text;
-    std::string_view path = text.substr(1);
-    if (text.starts_with("$$")) {
-        bool of_document = false;
-        if (!evaluate_variable(request, text.substr(2), value, of_document)) return false;
-        if (!of_document) return true;
-        const std::size_t dot = text.find('.');
-        path = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
-    } else if (!follow(request, *request.tree, path, value.node)) {
-        return false;
-    }
-    if (request.stored == nullptr || request.tree == request.stored) return true;
-    const config::SchemaNode* const was = path.empty() ? request.stored : resolve(*request.stored, path).node;
-    if (was == nullptr || is_plain(*was)) return true;
-    value.was = was;
-    value.replaced = is_plain(value.node);
-    return true;
+bson::Element inside_literal(const bson::Element& element) {
+    if (!element.is_document() || element.document().empty()) return element;
+    const bson::Element first = *element.document().begin();
+    return first.key() == "$literal" || first.key() == "$const" ? first : element;
 }
+
+namespace {
 
 bool evaluate_scalar(Request& request, const bson::Element& expression, Target target, Value& value) {
     if (expression.is_string() && expression.string().starts_with('$'))
@@ -140,19 +73,26 @@ bool evaluate_scalar(Request& request, const bson::Element& expression, Target t
                               " is computed at its path");
 }
 
-// Every operand of an operator that computes: objects here are named operands as well as values.
-bool require_plain(Request& request, const bson::Element& operand, std::string_view name, Target target) {
-    const bool holds_operator = operand.is_document() && !operand.document().empty() &&
-                                (*operand.document().begin()).key().starts_with('$');
-    if ((operand.is_document() && !holds_operator) || operand.is_array()) {
-        for (const bson::Element& part : operand.document())
-            if (!require_plain(request, part, name, target)) return false;
-        return true;
+// Operands of which one is the value. Many that are alike in what matters are kept as one, so that memory is
+// bounded by what trees are charged for.
+class Operands {
+ public:
+    void add(Value value) {
+        bool* const like = value.none             ? &has_none_
+                           : value.replaced       ? &has_replaced_
+                           : is_plain(value.node) ? &has_plain_
+                                                  : nullptr;
+        if (like != nullptr && std::exchange(*like, true)) return;
+        values_.push_back(std::move(value));
     }
-    Value value;
-    if (!evaluate(request, operand, strict(target), value)) return false;
-    return is_usable_as_plain(value) || refuse_value(request, name, value);
-}
+    std::vector<Value>& values() { return values_; }
+
+ private:
+    std::vector<Value> values_;
+    bool has_none_ = false;
+    bool has_replaced_ = false;
+    bool has_plain_ = false;
+};
 
 // Of several operands one is the value.
 bool combine(Request& request, std::vector<Value>& operands, Value& value) {
@@ -185,13 +125,6 @@ bool evaluate_equality(Request& request, const ExpressionOperator& op, const bso
     }
     if (count != 2) return refuse_shape(request, op.name, "two operands");
     return compare_values(request, op.name, values[0], values[1]);
-}
-
-// The element itself, or what stands in { $literal: ... }.
-bson::Element inside_literal(const bson::Element& element) {
-    if (!element.is_document() || element.document().empty()) return element;
-    const bson::Element first = *element.document().begin();
-    return first.key() == "$literal" || first.key() == "$const" ? first : element;
 }
 
 bool evaluate_membership(Request& request, const bson::Element& operands) {
@@ -249,236 +182,48 @@ bool evaluate_condition(Request& request, const bson::Element& operands, Target 
 
 bool evaluate_if_null(Request& request, const bson::Element& operands, Target target, Value& value) {
     if (!operands.is_array()) return refuse_shape(request, "$ifNull", "an array of operands");
-    std::vector<Value> values;
-    for (const bson::Element& operand : operands.document())
-        if (!evaluate(request, operand, target, values.emplace_back())) return false;
-    if (values.size() < 2) return refuse_shape(request, "$ifNull", "two operands or more");
-    // It tells documents with the field from those without.
-    for (std::size_t i = 0; i + 1 < values.size(); ++i) request.mark_used(values[i].node, false);
-    return combine(request, values, value);
+    Operands values;
+    std::size_t count = 0;
+    for (auto at = operands.document().begin(); at != operands.document().end(); ++count) {
+        Value operand;
+        if (!evaluate(request, *at, target, operand)) return false;
+        // It tells documents with the field from those without.
+        if (++at != operands.document().end()) request.mark_used(operand.node, false);
+        values.add(std::move(operand));
+    }
+    if (count < 2) return refuse_shape(request, "$ifNull", "two operands or more");
+    return combine(request, values.values(), value);
 }
 
 bool evaluate_branches(Request& request, const bson::Element& operands, Target target, Value& value) {
     constexpr std::string_view needs = "branches with case and then, and perhaps a default";
     if (!operands.is_document()) return refuse_shape(request, "$switch", needs);
-    std::vector<Value> values;
+    Operands values;
     for (const bson::Element& part : operands.document()) {
         if (part.key() == "default") {
-            if (!evaluate(request, part, target, values.emplace_back())) return false;
+            Value operand;
+            if (!evaluate(request, part, target, operand)) return false;
+            values.add(std::move(operand));
             continue;
         }
         if (part.key() != "branches" || !part.is_array()) return refuse_shape(request, "$switch", needs);
         for (const bson::Element& branch : part.document()) {
             if (!branch.is_document()) return refuse_shape(request, "$switch", needs);
+            if (!refuse_duplicates(request, branch.document(), "a branch of $switch")) return false;
             for (const bson::Element& operand : branch.document()) {
                 if (operand.key() == "case") {
                     if (!walk_condition(request, operand)) return false;
                 } else if (operand.key() != "then") {
                     return refuse_shape(request, "$switch", needs);
-                } else if (!evaluate(request, operand, target, values.emplace_back())) {
-                    return false;
+                } else {
+                    Value then;
+                    if (!evaluate(request, operand, target, then)) return false;
+                    values.add(std::move(then));
                 }
             }
         }
     }
-    return combine(request, values, value);
-}
-
-bool evaluate_let(Request& request, const bson::Element& operands, Target target, Value& value) {
-    if (!operands.is_document() || operands.document().count("vars") != 1 ||
-        operands.document().count("in") != 1)
-        return refuse_shape(request, "$let", "vars and in");
-    const std::size_t outer = request.variables.size();
-    if (!bind_variables(request, *operands.document().find("vars"), target)) return false;
-    if (!evaluate(request, *operands.document().find("in"), target, value)) return false;
-    request.variables.resize(outer);
-    return true;
-}
-
-bool evaluate_element_wise(Request& request, const ExpressionOperator& op, const bson::Element& operands,
-                           Target target) {
-    if (!operands.is_document()) return refuse_shape(request, op.name, "named operands");
-    const auto is_inner = [](std::string_view key) { return key == "in" || key == "cond"; };
-    std::string_view name = "this";
-    for (const bson::Element& operand : operands.document()) {
-        if (operand.key() == "as") {
-            if (!operand.is_string()) return refuse_shape(request, op.name, "a string as 'as'");
-            name = operand.string();
-            // The server takes CURRENT as well, which then is not the document.
-            if (!is_user_variable(name)) return refuse_variable_name(request, name);
-        } else if (!is_inner(operand.key()) && !require_plain(request, operand, op.name, target)) {
-            return false;
-        }
-    }
-    const std::size_t outer = request.variables.size();
-    request.variables.push_back({name, {}});
-    if (op.name == "$reduce") request.variables.push_back({"value", {}});
-    for (const bson::Element& operand : operands.document())
-        if (is_inner(operand.key()) && !require_plain(request, operand, op.name, target)) return false;
-    request.variables.resize(outer);
-    return true;
-}
-
-// An object laid over another. `complete`: nothing but what the tree and `names` say can be in `below`.
-struct Layers {
-    SchemaNode below;
-    bool complete = true;
-    std::set<std::string_view> names;
-};
-
-// Whether an object that an expression makes has this part whatever the document is.
-bool is_always_there(const bson::Element& part) {
-    if (part.is_array()) return true;
-    if (part.is_document())
-        return part.document().empty() || !(*part.document().begin()).key().starts_with('$') ||
-               inside_literal(part).raw().data() != part.raw().data();
-    return !(part.is_string() && part.string().starts_with('$'));
-}
-
-// One name of an object over what was there.
-bool lay_name(Request& request, Layers& layers, const std::string& name, SchemaNode over, bool always_there) {
-    if (!request.charge_child(layers.below)) return false;
-    const SchemaNode* const was = layers.below.child(name);
-    const bool absent = was == nullptr && layers.complete && !layers.names.contains(name);
-    if (!always_there && !absent) {
-        static const SchemaNode plain;
-        over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
-    }
-    if (was != nullptr || !is_plain(over)) layers.below.put_child(name, std::move(over));
-    return true;
-}
-
-bool lay_over(Request& request, const bson::Element& layer, Target target, Layers& layers, Value& value) {
-    const bool literal = layer.is_document() &&
-                         (layer.document().empty() || !(*layer.document().begin()).key().starts_with('$'));
-    Value top;
-    if (!evaluate(request, layer, target != nullptr ? target : &layers.below, top)) return false;
-    if (top.none) return true;
-    if (value.path.empty()) value.path = top.path;
-    value.replaced = value.replaced || top.replaced;
-    if (top.node.is_protected() || top.node.unknown || top.node.array || top.node.dotted_keys ||
-        !top.node.patterns().empty())
-        return refuse_value(request, "$mergeObjects", top);
-    if (literal) {
-        for (const bson::Element& part : layer.document()) {
-            const SchemaNode* child = top.node.child(part.key());
-            if (!lay_name(request, layers, std::string(part.key()),
-                          child == nullptr ? SchemaNode() : child->clone(), is_always_there(part)))
-                return false;
-            layers.names.insert(part.key());
-        }
-        return true;
-    }
-    Layers under{layers.below.clone(), layers.complete, std::move(layers.names)};
-    layers.below = overlay_unknown_object(std::move(layers.below));
-    layers.complete = false;
-    for (const auto& [name, child] : top.node.children()) {
-        const SchemaNode* const was = under.below.child(name);
-        SchemaNode over = child->clone();
-        static const SchemaNode plain;
-        if (was != nullptr || !under.complete || under.names.contains(name))
-            over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
-        if (!request.charge_child(layers.below)) return false;
-        layers.below.put_child(name, std::move(over));
-    }
-    return true;
-}
-
-bool evaluate_merge(Request& request, const bson::Element& operands, Target target, Value& value) {
-    Layers layers;
-    if (!operands.is_array()) {
-        if (!lay_over(request, operands, target, layers, value)) return false;
-    } else {
-        for (const bson::Element& operand : operands.document())
-            if (!request.charge(count_nodes(layers.below)) ||
-                !lay_over(request, operand, target, layers, value))
-                return false;
-    }
-    value.node = std::move(layers.below);
-    return true;
-}
-
-// $getField, $setField and $unsetField: of the current document, or of `input`.
-bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson::Element& operands,
-                      Target target, Value& value) {
-    std::optional<bson::Element> field;
-    std::optional<bson::Element> set_to;
-    Value input;
-    const bool shorthand =
-        op.name == "$getField" && !(operands.is_document() && operands.document().find("field"));
-    if (shorthand) field = operands;
-    if (!shorthand && !operands.is_document()) return refuse_shape(request, op.name, "field and input");
-    bool has_input = false;
-    if (!shorthand) {
-        for (const bson::Element& operand : operands.document()) {
-            if (operand.key() == "field") {
-                field = operand;
-            } else if (operand.key() == "input") {
-                has_input = true;
-                const Target from = op.name == "$getField" ? strict(target) : target;
-                if (!evaluate(request, operand, from, input)) return false;
-            } else if (operand.key() == "value" && op.name == "$setField") {
-                set_to = operand;
-            } else {
-                return refuse_shape(request, op.name, "field, input and value, and nothing else");
-            }
-        }
-    }
-    if (!field) return refuse_shape(request, op.name, "field");
-    if (!has_input) {
-        input.path = "$$CURRENT";
-        if (!request.charge(count_nodes(*request.tree))) return false;
-        input.node = request.tree->clone();
-        if (request.stored != nullptr && request.stored != request.tree) input.was = request.stored;
-    }
-    const bson::Element name = inside_literal(*field);
-    const bool constant_name =
-        name.is_string() && (name.raw().data() != field->raw().data() || !name.string().starts_with('$'));
-    const std::string_view text = constant_name ? name.string() : std::string_view();
-    value.path = input.path;
-    if (op.name == "$getField") {
-        // What a stage put where something was protected.
-        const SchemaNode* const was =
-            input.was == nullptr || !constant_name ? input.was : input.was->child(text);
-        value.replaced =
-            input.replaced ||
-            (was != nullptr && !is_plain(*was) &&
-             (!constant_name || input.node.child(text) == nullptr || is_plain(*input.node.child(text))));
-    }
-    if (is_plain(input.node)) {
-        if (!constant_name && !require_plain(request, *field, op.name, nullptr)) return false;
-        if (!set_to) return true;
-        // Which name gets the value may only be known at runtime.
-        const Target put = target == nullptr ? nullptr : constant_name ? target->child(text) : strict(target);
-        Value set;
-        if (!evaluate(request, *set_to, put, set)) return false;
-        if (is_plain(set.node)) return true;
-        if (!constant_name || text.find('.') != std::string_view::npos || text.starts_with('$'))
-            return refuse_value(request, op.name, set);
-        value.node.put_child(std::string(text), std::move(set.node));
-        return true;
-    }
-    if (!constant_name || input.node.is_protected() || input.node.unknown || input.node.array ||
-        input.node.dotted_keys || text.find('.') != std::string_view::npos || text.starts_with('$') ||
-        config::is_array_position(text))
-        return refuse_value(request, op.name, input);
-    const SchemaNode* child = input.node.child(text);
-    if (op.name == "$getField") {
-        if (child != nullptr) value.node = child->clone();
-        return true;
-    }
-    SchemaNode put;
-    if (set_to) {
-        const Target there = target != nullptr ? target->child(text) : nullptr;
-        if (!walk_value(request, *set_to, there != nullptr ? there : child, put)) return false;
-    }
-    value.node = std::move(input.node);
-    if (!request.charge_child(value.node)) return false;
-    if (op.name == "$unsetField")
-        remove_at(value.node, text);
-    else
-        put_at(value.node, text, std::move(put));
-    return true;
+    return combine(request, values.values(), value);
 }
 
 bool evaluate_operator(Request& request, const bson::Element& op, Target target, Value& value) {
@@ -521,9 +266,9 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
             return evaluate_merge(request, op, target, value);
         case ExpressionRule::metadata:
             if (strict(target) == nullptr) return true;
-            return request.refuse(code::operation_not_on_encrypted,
-                                  "A constant cannot stand in for an encrypted field: " +
-                                      std::string(row->name));
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "A constant cannot stand in for an encrypted field: " + std::string(row->name));
         case ExpressionRule::never:
             break;
     }
@@ -556,19 +301,13 @@ bool evaluate_object(Request& request, bson::DocumentView object, Target target,
 }
 
 bool evaluate_array(Request& request, bson::DocumentView array, Target target, Value& value) {
-    std::vector<Value> elements;
-    bool has_plain = false;
+    Operands elements;
     for (const bson::Element& element : array) {
         Value inner;
         if (!evaluate(request, element, target, inner)) return false;
-        const bool plain = is_plain(inner.node) && !inner.replaced && !inner.none;
-        // Many constants are as plain as one.
-        if (inner.none || (plain && has_plain)) continue;
-        has_plain = has_plain || plain;
-        elements.push_back(std::move(inner));
+        elements.add(std::move(inner));
     }
-    if (elements.empty()) return true;
-    if (!combine(request, elements, value)) return false;
+    if (!combine(request, elements.values(), value)) return false;
     value.none = false;
     value.node = array_of(std::move(value.node));
     return true;
@@ -616,34 +355,6 @@ bool walk_value(Request& request, const bson::Element& expression, Target target
     if (!evaluate(request, expression, target, value)) return false;
     result = std::move(value.node);
     return true;
-}
-
-bool bind_variables(Request& request, const bson::Element& variables, Target target) {
-    if (!variables.is_document())
-        return request.refuse(code::type_mismatch, "Variables must be an object: " + quote(variables.key()));
-    if (!refuse_duplicates(request, variables.document(), "variables")) return false;
-    std::vector<Variable> bound;
-    for (const bson::Element& variable : variables.document()) {
-        if (!is_user_variable(variable.key())) return refuse_variable_name(request, variable.key());
-        Value value;
-        if (!evaluate(request, variable, strict(target), value)) return false;
-        if (value.replaced) return refuse_value(request, "as a variable", value);
-        // Below the variable's name nobody would know any more what was there.
-        if (value.was != nullptr) distrust_replaced(value.node, *value.was);
-        bound.push_back({variable.key(), std::move(value.node)});
-    }
-    for (Variable& variable : bound) request.variables.push_back(std::move(variable));
-    return true;
-}
-
-bool walk_let(Request& request, const bson::Element& let) {
-    if (let.type() == bson::Type::null) return true;
-    // It stands outside of any document: its expressions can name none.
-    static const SchemaNode nothing;
-    const SchemaNode* const tree = std::exchange(request.tree, &nothing);
-    const bool bound = bind_variables(request, let, nullptr);
-    request.tree = tree;
-    return bound;
 }
 
 bool compare_values(Request& request, std::string_view where, const Value& a, const Value& b) {

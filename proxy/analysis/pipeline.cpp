@@ -14,6 +14,8 @@ constexpr Stage shows_server(std::string_view name) {
     return {.name = name, .shows_server = true};
 }
 
+// What servers allow by default (internalPipelineLengthLimit).
+constexpr std::size_t stages_max = 1000;
 // More than servers allow in a document, whatever their build; walkers of trees recurse.
 constexpr std::size_t document_levels_max = 250;
 
@@ -211,6 +213,9 @@ bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
     for (auto at = array.begin(); at != array.end(); ++pipeline.position) {
         const bson::Element element = *at;
         ++at;
+        if (pipeline.position == stages_max)
+            return request.refuse(code::command_not_supported, "Pipeline length must be no longer than " +
+                                                                   std::to_string(stages_max) + " stages");
         if (!element.is_document())
             return request.refuse(code::type_mismatch, "Each element of the pipeline must be an object");
         const bson::DocumentView document = element.document();
@@ -219,8 +224,10 @@ bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
         const bson::Element stage = *document.begin();
         const Stage* row = find_stage(stage.key());
         if (row == nullptr || row->walk == nullptr) return refuse_stage(request, stage.key(), "");
+        const auto before = pipeline.tree;
         if (!admit_place(pipeline, *row, at == array.end()) || !row->walk(pipeline, stage)) return false;
-        if (count_levels(*pipeline.tree, document_levels_max + 1) > document_levels_max)
+        if (pipeline.tree != before &&
+            count_levels(*pipeline.tree, document_levels_max + 1) > document_levels_max)
             return request.refuse(code::command_not_supported,
                                   "The pipeline nests documents with encrypted fields into each other "
                                   "deeper than a document can be");

@@ -86,6 +86,8 @@ bool Projection::walk_element(Request& request, const bson::Element& element, bo
 
 bool Projection::walk_object(Request& request, const bson::Element& element, bool below_plain) {
     if (element.document().empty()) return refuse_computed(request);
+    if (of_ != ProjectionOf::find && !refuse_duplicates(request, element.document(), "a projection"))
+        return false;
     for (const bson::Element& part : element.document()) {
         if (part.key().starts_with('$')) return refuse_computed(request);  // beside names
         if (!walk_element(request, part, below_plain)) return false;

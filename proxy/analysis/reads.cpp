@@ -90,7 +90,7 @@ constexpr std::array find_rows{
     FieldRow{"noCursorTimeout", check_scalar},
     FieldRow{"allowPartialResults", check_scalar},
     FieldRow{"allowDiskUse", check_scalar},
-    FieldRow{"let", check_let},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array count_rows{
@@ -114,7 +114,7 @@ constexpr std::array aggregate_rows{
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"hint", check_hint},
     FieldRow{"collation", check_collation},
-    FieldRow{"let", check_let},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array get_more_rows{

@@ -330,6 +330,10 @@ bool walk_fields(Request& request, bson::DocumentView document, std::span<const 
     std::uint64_t seen = 0;
     std::uint64_t seen_generic = 0;
     BOOST_ASSERT(rows.size() <= 64);
+    for (const FieldRow& row : rows) {
+        const auto element = row.first ? document.find(row.name) : std::nullopt;
+        if (element && !row.check(request, *element)) return false;
+    }
     bool own_name = is_command;
     for (const bson::Element& element : document) {
         if (own_name) {
@@ -358,7 +362,8 @@ bool walk_fields(Request& request, bson::DocumentView document, std::span<const 
                 code::failed_to_parse,
                 "BSON field " + quote(std::string(owner) + "." + std::string(key)) + " is a duplicate field");
         *mask |= bit;
-        if (row != rows.end() && row->check != nullptr && !row->check(request, element)) return false;
+        if (row != rows.end() && row->check != nullptr && !row->first && !row->check(request, element))
+            return false;
     }
     return true;
 }

@@ -163,10 +163,11 @@ bson::Bytes first_document(bson::Bytes documents);
 struct FieldRow {
     std::string_view name;
     bool (*check)(Request&, const bson::Element&) = nullptr;  // null: passes as it is
+    bool first = false;  // checked before the others, wherever it stands: they build on it
 };
 
 // Every field of `document` must be in `rows` (or be one that every command may have, if `generic`), once;
-// each is checked in the order of the document. The command's own name, first in the document, is not looked
+// each is checked in the order of the document, but for those that come first. The command's own name, first in the document, is not looked
 // at.
 [[nodiscard]] bool walk_fields(Request& request, bson::DocumentView document, std::span<const FieldRow> rows,
                                std::string_view owner, bool is_command);

@@ -152,12 +152,38 @@ bool walk_unwind(Pipeline& pipeline, const bson::Element& stage) {
 
 namespace {
 
-// One level of the documents: the expression there, and then the levels below.
+// Whether the expression gives $$KEEP or $$PRUNE whatever the document is. Servers take the strings that
+// these and $$DESCEND stand for as well, wherever they come from.
+bool never_descends(const bson::Element& expression) {
+    if (expression.is_string()) return expression.string() == "$$KEEP" || expression.string() == "$$PRUNE";
+    if (!expression.is_document() || expression.document().empty()) return false;
+    const bson::Element op = *expression.document().begin();
+    if (op.key() != "$cond" || !(op.is_array() || op.is_document())) return false;
+    std::size_t position = 0;
+    for (const bson::Element& operand : op.document()) {
+        const bool is_condition = op.is_array() ? position == 0 : operand.key() == "if";
+        if (!is_condition && !never_descends(operand)) return false;
+        ++position;
+    }
+    return position == 3;
+}
+
+// What stands below: the expression is asked there as well, where the same path is another one.
+bool redact_below(Request& request, const bson::Element& expression, const config::SchemaNode& node,
+                  const config::SchemaNode& stored);
+
 bool redact_level(Request& request, const bson::Element& expression, const config::SchemaNode& node,
                   const config::SchemaNode& stored) {
-    static const config::SchemaNode plain;
     constexpr std::size_t bytes_per_node = 16;
-    if (node.is_protected() || node.unknown) return true;
+    if (node.is_protected()) {
+        const config::EncryptedField& field = request.field(node.field);
+        const bool has_levels = field.allows(static_cast<std::uint8_t>(bson::Type::document)) ||
+                                field.allows(static_cast<std::uint8_t>(bson::Type::array));
+        return !has_levels ||
+               request.refuse(
+                   code::operation_not_on_encrypted,
+                   "Aggregation stage $redact cannot descend into encrypted field " + quote(field.path));
+    }
     if (!request.charge(1 + expression.raw().size() / bytes_per_node)) return false;
     request.tree = &node;
     request.stored = &stored;
@@ -165,8 +191,14 @@ bool redact_level(Request& request, const bson::Element& expression, const confi
     if (!walk_condition(request, expression)) return false;
     if (request.plan.edits.size() != edits)
         return request.refuse(code::operation_not_on_encrypted,
-                              "Aggregation stage $redact cannot compare encrypted fields: its expression "
-                              "is evaluated at every level of a document");
+                              "Aggregation stage $redact cannot compare encrypted fields where it descends: "
+                              "its expression is evaluated at every level of a document");
+    return redact_below(request, expression, node, stored);
+}
+
+bool redact_below(Request& request, const bson::Element& expression, const config::SchemaNode& node,
+                  const config::SchemaNode& stored) {
+    static const config::SchemaNode plain;
     bool admitted = true;
     for (const auto& [name, child] : node.children()) {
         const config::SchemaNode* const was = stored.child(name);
@@ -182,10 +214,11 @@ bool redact_level(Request& request, const bson::Element& expression, const confi
 
 }  // namespace
 
-// With $$DESCEND the expression is asked again in every object inside, where the same path is another one;
-// $$ROOT is the whole document all the while.
+// With $$DESCEND the expression is asked again in every object inside; $$ROOT is the whole document all the
+// while.
 bool walk_redact(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
+    if (never_descends(stage)) return walk_condition(request, stage);
     const config::SchemaNode* const outer = request.tree;
     const config::SchemaNode* const stored = request.stored;
     Variable root{"ROOT", {}};

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/match.hpp"

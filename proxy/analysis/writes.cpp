@@ -28,7 +28,7 @@ constexpr std::array update_rows{
     FieldRow{"ordered", check_scalar},
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"bypassEmptyTsReplacement", check_scalar},
-    FieldRow{"let", check_let},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array update_statement_rows{
@@ -46,7 +46,7 @@ constexpr std::array update_statement_rows{
 constexpr std::array delete_rows{
     FieldRow{"deletes", check_body_sequence},
     FieldRow{"ordered", check_scalar},
-    FieldRow{"let", check_let},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array delete_statement_rows{
@@ -69,7 +69,7 @@ constexpr std::array find_and_modify_rows{
     FieldRow{"arrayFilters", walk_array_filters},
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"bypassEmptyTsReplacement", check_scalar},
-    FieldRow{"let", check_let},
+    FieldRow{"let", check_let, true},
 };
 
 // Servers allow no stage in an update that names a namespace; neither does fieldgate.

@@ -52,7 +52,7 @@ TEST_F(PipelineAttack, a_replaced_field_takes_no_constant_by_any_name) {
         "not known until runtime");
     expect_each_refused(
         {replaced + R"({"$redact": {"$cond": [{"$eq": ["$ssn", 5]}, "$$KEEP", "$$PRUNE"]}})",
-         R"({"$unset": "insurance"}, {"$redact": {"$cond": [{"$eq": ["$policyNumber", 5]}, 1, 2]}})"},
+         R"({"$project": {"ssn": 1}}, {"$redact": {"$cond": [{"$eq": ["$policyNumber", 5]}, "$$DESCEND", "$$KEEP"]}})"},
         "was replaced by a stage");
     EXPECT_TRUE(hospital.aggregate(replaced + R"({"$group": {"_id": "$ssn", "n": {"$sum": 1}}})").passed());
     EXPECT_TRUE(hospital.aggregate(replaced + R"({"$match": {"name": 5, "ssn2": 5}})").passed());
@@ -131,6 +131,13 @@ TEST_F(PipelineAttack, variables_are_what_the_server_takes_them_for) {
                     .aggregate(let("value", R"({"$reduce": {"input": [], "initialValue": 1,
                                                 "in": {"$eq": ["$$value.ssn", 5]}}})"))
                     .edits.empty());
+    const auto many = [](std::size_t count) {
+        std::string names = "\"a0\": 1";
+        for (std::size_t i = 1; i < count; ++i) names += ", \"a" + std::to_string(i) + "\": 1";
+        return R"({"$project": {"x": {"$let": {"vars": {)" + names + R"(}, "in": "$$a0"}}}})";
+    };
+    EXPECT_TRUE(hospital.aggregate(many(256)).passed());
+    expect_each_refused({many(257)}, "More variables", code::command_not_supported);
     // They end with their expression.
     expect_each_refused({R"({"$project": {"x": {"$let": {"vars": {"v": 1}, "in": "$$v"}}, "y": "$$v"}})",
                          R"({"$lookup": {"from": "visits", "let": {"v": 1}, "pipeline": [], "as": "w"}},
@@ -196,6 +203,12 @@ TEST_F(PipelineAttack, documents_in_documents_have_bounds) {
                  "as": "v", "depthField": ")" +
                  path + R"("}})"},
             "too long", code::bad_value);
+}
+
+TEST_F(PipelineAttack, pipelines_have_a_length) {
+    EXPECT_TRUE(hospital.aggregate(repeated(R"({"$skip": 1})", 1000)).passed());
+    expect_each_refused({repeated(R"({"$skip": 1})", 1001)}, "no longer than 1000 stages",
+                        code::command_not_supported);
 }
 
 TEST_F(PipelineAttack, wide_objects_have_bounds) {

@@ -61,9 +61,6 @@ std::vector<OperatorCase> cases() {
         {"$exists", R"({"$exists": 0})", "", "", ""},
         {"$exists", R"({"$exists": 145014000})", invalid, invalid, invalid},
         {"$type", R"({"$type": "int"})", invalid, invalid, ""},
-        {"$type", R"({"$type": 128})", invalid, invalid, invalid},
-        {"$type", R"({"$type": -2})", invalid, invalid, invalid},
-        {"$type", R"({"$type": "AB+"})", invalid, invalid, invalid},
         {"$comment", R"({"$comment": "x"})", invalid, invalid, invalid, ""},
         {"$sampleRate", R"({"$sampleRate": 0.5})", invalid, invalid, invalid, ""},
         {"$regex", R"({"$exists": true, "$regex": "5"})", invalid, invalid, invalid},
@@ -127,7 +124,7 @@ TEST_F(Match, the_types_of_a_parent_are_names_and_numbers) {
         return clinic.analyse(body);
     };
     EXPECT_TRUE(find_of_type(bson::Type::array, json(R"({"0": "number", "1": 127, "2": -1})")).passed());
-    for (const std::string types : {R"({"0": "number", "1": 128})", R"({"0": ["int"]})", R"({"0": {"policyNumber": 5}})"})
+    for (const std::string types : {R"({"0": "number", "1": 128})", R"({"0": -2})", R"({"0": "AB+"})", R"({"0": ["int"]})", R"({"0": {"policyNumber": 5}})"})
         expect_refusal(find_of_type(bson::Type::array, json(types)), no, "names and numbers of types");
     expect_refusal(find_of_type(bson::Type::document, json(R"({"policyNumber": 123142})")), no,
                    "names and numbers of types");

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -15,8 +16,9 @@
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/updates.hpp"
 
-// The README's tables of what works and what is refused are those that the code uses: this test writes them and
-// compares. `FIELDGATE_WRITE_README=1 build/release/analysis_tests --gtest_filter='Readme.*'` puts them into the README.
+// The README's tables of what works and what is refused are those that the code uses: this test writes them
+// and compares. `FIELDGATE_WRITE_README=1 build/release/analysis_tests --gtest_filter='Readme.*'` puts them
+// into the README.
 namespace fieldgate::analysis {
 namespace {
 
@@ -26,7 +28,11 @@ constexpr std::string_view end_mark = "<!-- tables: end -->";
 // What is said of each group, in this order, and the names in it.
 class Groups {
  public:
-    explicit Groups(std::string title, std::string head) : title_(std::move(title)), head_(std::move(head)) {}
+    // `first`: groups in this order; others follow in the order of their text.
+    Groups(std::string title, std::string head, std::initializer_list<std::string_view> first = {})
+        : title_(std::move(title)), head_(std::move(head)), first_(first.size()) {
+        for (const std::string_view group : first) groups_.push_back({std::string(group), {}});
+    }
     void add(std::string_view group, std::string_view name) {
         for (auto& [known, names] : groups_)
             if (known == group) return static_cast<void>(names.insert(std::string(name)));
@@ -34,7 +40,9 @@ class Groups {
     }
     std::string text() const {
         std::string out = "#### " + title_ + "\n\n| " + head_ + " | |\n|---|---|\n";
-        for (const auto& [group, names] : groups_) {
+        auto groups = groups_;
+        std::sort(groups.begin() + static_cast<std::ptrdiff_t>(first_), groups.end());
+        for (const auto& [group, names] : groups) {
             out += "| " + group + " |";
             for (const std::string& name : names) out += (name == *names.begin() ? " `" : ", `") + name + "`";
             out += " |\n";
@@ -45,6 +53,7 @@ class Groups {
  private:
     std::string title_;
     std::string head_;
+    std::size_t first_;
     std::vector<std::pair<std::string, std::set<std::string>>> groups_;
 };
 
@@ -139,7 +148,10 @@ std::string_view in_words(AccumulatorRule rule) {
 }
 
 std::string commands() {
-    Groups groups("Commands", "on a namespace with encrypted fields");
+    Groups groups(
+        "Commands", "on a namespace with encrypted fields",
+        {"analysed", "passes: names, options and counts only", "about no namespace: passes",
+         "about a whole database: passes", "about no namespace: only for roles that reveal everything"});
     for (const Command& row : command_table()) {
         if (row.standing == Standing::closed)
             groups.add("refused on every namespace: " + std::string(row.why), row.name);
@@ -156,7 +168,8 @@ std::string commands() {
         else if (row.name == "explain")
             groups.add("analysed", row.name);
         else
-            groups.add("refused there" + (row.why.empty() ? std::string() : ": " + std::string(row.why)), row.name);
+            groups.add("refused there" + (row.why.empty() ? std::string() : ": " + std::string(row.why)),
+                       row.name);
     }
     return groups.text();
 }
@@ -212,7 +225,8 @@ TEST(Readme, tables_are_those_of_the_code) {
     ASSERT_NE(begin, std::string::npos) << path << " lacks the mark " << begin_mark;
     ASSERT_NE(end, std::string::npos) << path << " lacks the mark " << end_mark;
 
-    const std::string wanted = "\n" + commands() + match() + updates() + stages() + expressions() + accumulators();
+    const std::string wanted =
+        "\n" + commands() + match() + updates() + stages() + expressions() + accumulators();
     const std::size_t from = begin + begin_mark.size();
     if (std::getenv("FIELDGATE_WRITE_README") != nullptr)
         std::ofstream(path) << text.substr(0, from) << wanted << text.substr(end);

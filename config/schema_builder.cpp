@@ -383,8 +383,7 @@ class Builder {
             report(encrypt, path,
                    "the deterministic algorithm cannot be used with a JSON pointer as 'keyId': a query would "
                    "not know the key");
-        // Filled in as the path is written.
-        if (!options.algorithm) field.algorithm_from.emplace();
+        if (!options.algorithm) field.algorithm_from.emplace();  // filled in as the path is written
         if (!options.key) field.key_from.emplace();
         add_field(encrypt, place, std::move(field));
     }

@@ -161,6 +161,7 @@ void print_namespaces(const Plan& plan, const config::Config& config, const anal
     const std::vector<NamespaceName> names = namespaces_of(plan);
     if (names.empty()) return;
     std::vector<std::vector<std::string>> rows;
+    rows.reserve(names.size());
     for (const NamespaceName& name : names)
         rows.push_back({name.database + "." + name.collection, what_it_is(name, plan, config, catalog)});
     out << "Namespaces\n" << table(rows, 2) << '\n';

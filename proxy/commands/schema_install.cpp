@@ -24,9 +24,9 @@ struct Present {
     std::string unfit;  // why there can be no validator
 };
 
-std::string text_or(DocumentView options, std::string_view key, std::string otherwise) {
+std::string text_or(DocumentView options, std::string_view key, std::string_view otherwise) {
     const auto value = options.find(key);
-    return value && value->is_string() ? std::string(value->string()) : otherwise;
+    return std::string(value && value->is_string() ? value->string() : otherwise);
 }
 
 Present present_of(const std::optional<bson::Buffer>& entry) {

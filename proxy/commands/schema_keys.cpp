@@ -54,12 +54,14 @@ SchemaWithUuids with_key_uuids(const config::Schema& schema, const std::string& 
     }
     for (const auto& [name, ids] : uuids) {
         if (ids.size() == 1) continue;
-        const std::string quoted = "`" + printable(name) + "`";
-        result.problems.push_back(
-            ids.empty()
-                ? "no key named " + quoted + " in " + vault + " (create it: fieldgate keys create -c " +
-                      config.file.string() + " --alt-name " + printable(name) + ")"
-                : "several keys are named " + quoted + " in " + vault + ": take the name from all but one");
+        std::string problem = ids.empty() ? "no key" : "several keys";
+        problem += " named `" + printable(name) + "` in " + vault;
+        if (ids.empty())
+            problem += " (create it: fieldgate keys create -c " + config.file.string() + " --alt-name " +
+                       printable(name) + ")";
+        else
+            problem += ": take the name from all but one";
+        result.problems.push_back(std::move(problem));
     }
     if (!result.problems.empty()) return result;
     const config::Node node = config::write_schema(schema, [&](const config::KeyAltName& name) {

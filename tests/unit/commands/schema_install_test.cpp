@@ -166,7 +166,7 @@ TEST(SchemaInstall, a_name_must_be_one_keys) {
     cluster.key_names = {"clinic", "clinic"};
     Printed twice;
     EXPECT_EQ(cluster.install(twice), exit_configuration);
-    EXPECT_TRUE(says(twice.err, "several keys are named `clinic`")) << twice.err.str();
+    EXPECT_TRUE(says(twice.err, "several keys named `clinic`")) << twice.err.str();
     EXPECT_EQ(cluster.changed(), "");
 }
 

@@ -169,6 +169,7 @@ SchemaNode SchemaNode::clone() const {
     copy.field = field;
     copy.unknown = unknown;
     copy.array = array;
+    copy.dotted_keys = dotted_keys;
     copy.by_name_ = by_name_;
     for (const auto& [name, node] : children_)
         copy.children_.emplace_back(name, std::make_unique<SchemaNode>(node->clone()));

@@ -60,6 +60,10 @@ class NamePattern;
 // these exactly one.
 class SchemaNode {
  public:
+    SchemaNode() = default;
+    SchemaNode(SchemaNode&&) noexcept = default;
+    SchemaNode& operator=(SchemaNode&&) noexcept = default;
+
     std::uint16_t field = no_field;  // index into Schema::fields()
     // What stands here may or may not be encrypted, which only the data tells: a name that patterns with
     // different metadata match; what a pipeline computed. Nothing may touch it; roles that do not reveal
@@ -68,6 +72,10 @@ class SchemaNode {
     // Pipelines only: the value is an array, each of whose elements is what the rest of this node says. Its
     // elements cannot be queried, because a driver would not either.
     bool array = false;
+    // Replies only: the keys of this document are dotted paths, read from this node's children on, and
+    // numbers in them (but for the first name) may be array positions: `updateDescription.updatedFields` of a
+    // change stream event.
+    bool dotted_keys = false;
 
     bool is_protected() const { return field != no_field; }
     bool is_parent() const { return !children_.empty() || !patterns_.empty(); }

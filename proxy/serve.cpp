@@ -20,9 +20,9 @@
 #include "proxy/cluster/key_vault.hpp"
 #include "proxy/cluster/library.hpp"
 #include "proxy/cluster/namespaces.hpp"
-#include "proxy/cluster/uri.hpp"
 #include "proxy/cluster/watcher.hpp"
 #include "proxy/commands/commands.hpp"
+#include "proxy/commands/upstream_options.hpp"
 #include "proxy/keys/broker_thread.hpp"
 #include "proxy/net/server.hpp"
 #include "proxy/observe/log.hpp"
@@ -52,20 +52,6 @@ void raise_descriptor_limit() {
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
     limit.rlim_cur = limit.rlim_max;
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("the limit of open files cannot be raised");
-}
-
-net::UpstreamOptions upstream_options(const config::Config& config) {
-    const cluster::SocketOptions sockets = cluster::socket_options(config.upstream.uri);
-    net::UpstreamOptions options;
-    options.connect_timeout = sockets.connect_timeout;
-    if (sockets.tls) {
-        options.tls = net::UpstreamTls{.ca_file = sockets.ca_file,
-                                       .certificate_key_file = sockets.certificate_key_file,
-                                       .certificate_key_password = sockets.certificate_key_file_password,
-                                       .allow_invalid_certificates = sockets.allow_invalid_certificates,
-                                       .allow_invalid_hostnames = sockets.allow_invalid_hostnames};
-    }
-    return options;
 }
 
 keys::BrokerOptions broker_options(const config::Config& config) {
@@ -199,7 +185,8 @@ int run_server(const std::shared_ptr<const config::Config>& config, crypto::Mast
     Backend backend;
     std::unique_ptr<net::Server> server;
     try {
-        server = std::make_unique<net::Server>(config, backend.services(), upstream_options(*config));
+        server =
+            std::make_unique<net::Server>(config, backend.services(), commands::upstream_options(*config));
         server->listen();
     } catch (const std::runtime_error& error) {
         log::error("cannot start", {{"error", error.what()}});

@@ -59,7 +59,8 @@ bool admit_whole_database(Request& request) {
 
 // Cursors of commands about a whole database belong to no collection.
 bool is_database_cursor(std::string_view collection) {
-    return collection == "$cmd.listCollections" || collection == "$cmd.aggregate";
+    return collection == "$cmd.listCollections" || collection == "$cmd.aggregate" ||
+           collection == "$cmd.bulkWrite";
 }
 
 bool find_namespace(Request& request) {
@@ -83,6 +84,12 @@ bool find_namespace(Request& request) {
             if (!is_database_cursor(collection->string()))
                 return admit_namespace(request, database, collection->string());
             if (collection->string() == "$cmd.aggregate") request.plan.requires_reveal_everything = true;
+            if (collection->string() == "$cmd.bulkWrite") {
+                // Whoever wrote may know what came of it, whatever else of the database it may use.
+                request.plan.continues_bulk_write = true;
+                request.plan.access = Access::none;
+                return true;
+            }
             return admit_whole_database(request);
         }
         case Where::full_name: {
@@ -138,9 +145,11 @@ bool route(Request& request) {
                                                                " is refused: " + std::string(command->why));
     plan.requires_reveal_everything = command->standing == Standing::reveals;
     if (!read_database(request) || !admit_sequences(request) || !find_namespace(request)) return false;
-    if (!plan.touches_protected() && command->look != nullptr && !command->look(request)) return false;
+    const bool looks = command->look != nullptr && (!plan.touches_protected() || command->joins);
+    if (looks && !command->look(request)) return false;
     if (plan.touches_protected() && command->on_protected == OnProtected::refuse)
         return refuse_on_protected(request);
+    if (!plan.own_is_protected) request.enter_part(Request::no_part);
     return true;
 }
 
@@ -150,9 +159,12 @@ bool analyse_body(Request& request) {
     bson::DocumentView body;
     if (!request.check(request.message.body.bytes(), body, &facts)) return false;
     request.document = body;
+    request.has_ciphertext = facts.has_encrypted_binary;
     if (!walk_fields(request, body, command.fields, command.name, true)) return false;
     if (!command.finish(request)) return false;
-    return !facts.has_encrypted_binary || request.admit_foreign_ciphertext(body, 0);
+    // Each operation of a bulkWrite is looked at alone: some may be about unprotected namespaces.
+    return !facts.has_encrypted_binary || !request.bulk_parts.empty() ||
+           request.admit_foreign_ciphertext(body, 0);
 }
 
 bool analyse_item(Request& request, bson::Bytes bytes) {
@@ -160,8 +172,10 @@ bool analyse_item(Request& request, bson::Bytes bytes) {
     bson::DocumentView statement;
     if (!request.check(bytes, statement, &facts)) return false;
     const std::size_t edits_before = request.plan.edits.size();
+    request.has_ciphertext = facts.has_encrypted_binary;
     if (!walk_item(request, statement)) return false;
-    return !facts.has_encrypted_binary || request.admit_foreign_ciphertext(statement, edits_before);
+    return !facts.has_encrypted_binary || !request.bulk_parts.empty() ||
+           request.admit_foreign_ciphertext(statement, edits_before);
 }
 
 bool look_at_item(Request& request, bson::Bytes bytes) {
@@ -231,6 +245,8 @@ RequestAnalysis::Step RequestAnalysis::step(std::size_t bytes_max) {
     const auto by_offset = [](const Edit& a, const Edit& b) { return a.offset < b.offset; };
     if (!std::is_sorted(plan_.edits.begin(), plan_.edits.end(), by_offset))
         std::sort(plan_.edits.begin(), plan_.edits.end(), by_offset);
+    std::sort(plan_.edit_keys.begin(), plan_.edit_keys.end(),
+              [](const EditKey& a, const EditKey& b) { return a.offset < b.offset; });
     return Step::done;
 }
 

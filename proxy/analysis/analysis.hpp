@@ -148,7 +148,8 @@ struct Plan {
     std::vector<FieldUse> uses;      // by number of the field
     std::vector<PartUse> part_uses;  // by part
     Access access = Access::none;
-    bool deletes = false;                     // removes documents
+    // Removes documents, of every part or of a whole database; see PartUse for those of one part.
+    bool deletes = false;
     bool requires_reveal_everything = false;  // closed to restricted roles: `local`, explain, ...
     bool touches_key_vault = false;
     bool names_index = false;  // by its name, which may stand for any path: only for who may match them all
@@ -156,7 +157,8 @@ struct Plan {
     // for roles that reveal everything.
     bool carries_foreign_ciphertext = false;
     bool is_get_more = false;
-    std::int64_t cursor_id = 0;  // getMore
+    bool continues_bulk_write = false;  // the getMore is about the results of a bulkWrite, of no collection
+    std::int64_t cursor_id = 0;         // getMore
     ReplyShape shape;
     // Every other namespace the command names.
     std::vector<NamespaceName> others;

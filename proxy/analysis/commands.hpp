@@ -53,12 +53,14 @@ struct Command {
     // Only names, options and counts: neither a view below nor a validator matters.
     bool structure_only = false;
     bool explainable = false;
+    bool joins =
+        false;  // `look` finds namespaces that join the plan, also where the command's own is protected
     SequenceRow sequence = {};
     std::string_view second_sequence = {};  // bulkWrite has two
     // Top-level fields of a command that is analysed, besides those that every command may have.
     std::span<const FieldRow> fields = {};
     bool (*finish)(Request&) = nullptr;  // after the fields: combinations, reply shape
-    // Unprotected namespaces, or no namespace: what else must be looked at. Null: nothing.
+    // Unprotected namespaces, or no namespace: what else must be looked at. Null: nothing. See `joins`.
     bool (*look)(Request&) = nullptr;
 };
 

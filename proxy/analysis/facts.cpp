@@ -1,5 +1,10 @@
+#include <utility>
+
+#include "config/schema_builder.hpp"
 #include "proxy/analysis/analysis.hpp"
 #include "proxy/analysis/pipeline.hpp"
+#include "proxy/analysis/request.hpp"
+#include "proxy/bson/node.hpp"
 
 namespace fieldgate::analysis {
 namespace {
@@ -32,6 +37,56 @@ bool read_view(std::string_view database, bson::DocumentView options, NamespaceF
     return named.unreadable.empty();
 }
 
+// Rules beside `$jsonSchema` are the server's business; `encrypt` anywhere but there is not understood by
+// drivers either, which look nowhere else.
+std::optional<bson::DocumentView> schema_of(const bson::Element& validator, std::string& problem) {
+    const bson::DocumentView rules = validator.document();
+    const auto schema = rules.find("$jsonSchema");
+    if (!validator.is_document() || !schema || !schema->is_document() || rules.count("$jsonSchema") > 1) {
+        problem = "`encrypt` stands elsewhere than in the validator's own $jsonSchema";
+        return std::nullopt;
+    }
+    for (const bson::Element& rule : rules) {
+        if (rule.key() == "$jsonSchema" || !(rule.is_document() || rule.is_array())) continue;
+        if (!encrypts(rule.document(), false)) continue;
+        problem = "`encrypt` stands in the rule " + quote(rule.key()) + " beside $jsonSchema";
+        return std::nullopt;
+    }
+    return schema->document();
+}
+
+// Names in a schema are the server's to choose; what is shown of it keeps to one line of valid UTF-8.
+std::string describe(const config::BuiltSchema& built) {
+    const config::SchemaProblem& first = built.problems.front();
+    std::string text = quote(first.path) + ": " + first.what;
+    if (built.problems.size() > 1)
+        text += " (and " + std::to_string(built.problems.size() - 1) + " more problems)";
+    return text;
+}
+
+void read_schema(std::string_view database, std::string_view collection, const bson::Element& validator,
+                 NamespaceFacts& facts) {
+    const auto schema = schema_of(validator, facts.schema_problem);
+    if (!schema) return;
+    const auto node = bson::to_node(*schema, "validator.$jsonSchema");
+    if (!node) {
+        facts.schema_problem = node.error().message();
+        return;
+    }
+    const config::BuiltSchema built = config::build_schema(*node, config::SchemaOrigin::remote);
+    if (built.schema == nullptr) {
+        facts.schema_problem = built.problems.empty() ? "it is not understood" : describe(built);
+    } else if (built.schema->empty()) {
+        facts.schema_problem = "it encrypts no field";
+    } else {
+        config::ProtectedNamespace made;
+        made.pattern = {std::string(database), std::string(collection)};
+        made.schema = built.schema;
+        made.index = config::ProtectedNamespace::not_listed;
+        facts.server_schema = std::make_shared<const config::ProtectedNamespace>(std::move(made));
+    }
+}
+
 }  // namespace
 
 boost::system::result<NamespaceFacts> facts_of(std::string_view database,
@@ -48,9 +103,14 @@ boost::system::result<NamespaceFacts> facts_of(std::string_view database,
     } else if (type && type->string() != "collection" && type->string() != "timeseries") {
         return Errc::collection_info_unreadable;
     }
+    const auto name = collection_info.find("name");
     const auto validator = settings.find("validator");
-    if (validator && (validator->is_document() || validator->is_array()))
-        facts.validator_encrypts = encrypts(validator->document(), false);
+    if (validator && (validator->is_document() || validator->is_array()) &&
+        encrypts(validator->document(), false)) {
+        if (!name || !name->is_string()) return Errc::collection_info_unreadable;
+        facts.validator_encrypts = true;
+        read_schema(database, name->string(), *validator, facts);
+    }
     return facts;
 }
 

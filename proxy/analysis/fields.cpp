@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "proxy/analysis/commands.hpp"
+#include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/handlers.hpp"
 #include "proxy/analysis/match.hpp"
 #include "proxy/analysis/projection.hpp"
@@ -35,7 +36,7 @@ bool check_sort(Request& request, const bson::Element& element) {
 bool check_projection(Request& request, const bson::Element& element) {
     if (is_null(element)) return true;
     if (!element.is_document()) return refuse_type(request, element, "an object");
-    return walk_projection(request, element.document(), ProjectionOf::find);
+    return walk_find_projection(request, element.document());
 }
 
 bool check_collation(Request& request, const bson::Element& element) {
@@ -69,18 +70,15 @@ bool check_hint(Request& request, const bson::Element& element) {
     return true;
 }
 
+bool check_let(Request& request, const bson::Element& element) {
+    if (is_null(element)) return true;
+    if (!element.is_document()) return refuse_type(request, element, "an object");
+    return walk_let(request, element);
+}
+
 bool check_scalar(Request& request, const bson::Element& element) {
-    switch (element.type()) {
-        case bson::Type::null:
-        case bson::Type::boolean:
-        case bson::Type::int32:
-        case bson::Type::int64:
-        case bson::Type::double_:
-        case bson::Type::decimal128:
-            return true;
-        default:
-            return refuse_type(request, element, "a number or a boolean");
-    }
+    return is_null(element) || is_number_or_boolean(element) ||
+           refuse_type(request, element, "a number or a boolean");
 }
 
 bool check_cursor(Request& request, const bson::Element& element) {
@@ -125,6 +123,11 @@ bool finish_statement(Request& request) {
         return request.refuse(code::operation_not_on_encrypted,
                               "A collation cannot be honoured on encrypted field " +
                                   quote(request.field(statement.matched[0]).path) + ": use the simple one");
+    if (statement.upsert && statement.null_where_omitted)
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "An upsert would store the null that its query compares an encrypted field with, "
+            "which `nulls: omit` keeps out of the namespace");
     if (statement.upsert) {
         // What a filter compares by equality is stored in the document that an upsert makes.
         for (const std::uint16_t index : statement.matched) request.use(index).written = true;

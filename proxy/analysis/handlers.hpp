@@ -13,11 +13,14 @@ extern const std::span<const FieldRow> count_fields;
 extern const std::span<const FieldRow> distinct_fields;
 extern const std::span<const FieldRow> aggregate_fields;
 extern const std::span<const FieldRow> get_more_fields;
+extern const std::span<const FieldRow> data_size_fields;
+extern const std::span<const FieldRow> explain_fields;
 bool finish_find(Request& request);
 bool finish_count(Request& request);
 bool finish_distinct(Request& request);
 bool finish_aggregate(Request& request);
 bool finish_get_more(Request& request);
+bool finish_explain(Request& request);
 bool look_at_aggregate(Request& request);
 bool look_at_get_more(Request& request);
 bool look_at_explain(Request& request);
@@ -36,10 +39,16 @@ bool finish_find_and_modify(Request& request);
 bool plain_update_item(Request& request, bson::DocumentView statement);
 bool look_at_update(Request& request);
 bool look_at_find_and_modify(Request& request);
+
+// bulk_write.cpp
+extern const std::span<const FieldRow> bulk_write_fields;
+bool bulk_item(Request& request, bson::DocumentView op);
+bool finish_bulk_write(Request& request);
 bool look_at_bulk_write(Request& request);
 
 // structure.cpp: collections, indexes, names
 extern const std::span<const FieldRow> create_fields;
+extern const std::span<const FieldRow> coll_mod_fields;
 extern const std::span<const FieldRow> create_indexes_fields;
 extern const std::span<const FieldRow> kill_cursors_fields;
 extern const std::span<const FieldRow> drop_indexes_fields;
@@ -63,12 +72,17 @@ bool check_sort(Request& request, const bson::Element& element);
 bool check_projection(Request& request, const bson::Element& element);
 bool check_collation(Request& request, const bson::Element& element);
 bool check_hint(Request& request, const bson::Element& element);
+bool check_upsert(Request& request, const bson::Element& element);
+bool check_let(Request& request, const bson::Element& element);
 bool check_scalar(Request& request, const bson::Element& element);  // a number, a boolean or null
 bool check_cursor(Request& request, const bson::Element& element);  // { batchSize: n }
 bool check_absent(Request& request, const bson::Element& element);  // refused by name
 bool check_falsy(Request& request, const bson::Element& element);   // refused by name unless false
 bool check_body_sequence(Request& request, const bson::Element& element);
 
+// Statements in the body: top levels only, as in a section.
+[[nodiscard]] bool look_at_body_items(Request& request, std::string_view name,
+                                      bool (*item)(Request&, bson::DocumentView));
 // One statement of the command's sequence, from the body or from a section.
 [[nodiscard]] bool walk_item(Request& request, bson::DocumentView statement);
 // Collations and upserts together with what the filter named.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "config/bson_types.hpp"
+#include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/values.hpp"
 
 namespace fieldgate::analysis {
@@ -20,7 +22,7 @@ constexpr std::array operators{
     MatchOperator{"$where", MatchRule::never},
     MatchOperator{"$text", MatchRule::never},
     MatchOperator{"$jsonSchema", MatchRule::never},
-    MatchOperator{"$expr", MatchRule::never},
+    MatchOperator{"$expr", MatchRule::expression},
     MatchOperator{"$function", MatchRule::never},
     MatchOperator{"$accumulator", MatchRule::never},
     MatchOperator{"$eq", MatchRule::equality},
@@ -75,29 +77,57 @@ bool refuse_never(Request& request, std::string_view name) {
                               " is not allowed on a namespace with encrypted fields");
 }
 
+enum class Compared : std::uint8_t { equal, unequal, among };
+
+bool compare_null(Request& request, const Subject& subject, Compared compared) {
+    using Nulls = config::ProtectedNamespace::Nulls;
+    const std::uint16_t field_index = subject.at.node->field;
+    const Nulls nulls = request.namespace_of(field_index).nulls;
+    if (nulls == Nulls::refuse)
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            (compared == Compared::among ? "Illegal equality to null inside $in against an encrypted field: "
+                                         : "Illegal equality to null predicate for encrypted field: ") +
+                quote(subject.path));
+    // Stored as it is or not at all, null is found as it is: it also finds documents without the field.
+    if (nulls == Nulls::omit && compared == Compared::equal) request.statement.null_where_omitted = true;
+    return true;
+}
+
 // One value that the subject is compared with by equality.
-bool compare(Request& request, const Subject& subject, const bson::Element& value, bool inside_in) {
+bool compare(Request& request, const Subject& subject, const bson::Element& value, Compared compared) {
     if (value.type() == bson::Type::regex) return refuse_operator(request, subject, "a regular expression");
     if (!subject.is_field()) {
         if (value.type() == bson::Type::null) return true;
-        return refuse_operator(request, subject, "a comparison");
+        if (!value.is_document()) return refuse_operator(request, subject, "a comparison");
+        return compare_document(request, value.document(), *subject.at.node, subject.path) &&
+               walk_plain_condition(request, value);
     }
     const std::uint16_t field_index = subject.at.node->field;
-    if (request.field(field_index).algorithm == config::Algorithm::random)
+    const bool null = value.type() == bson::Type::null;
+    if (request.field(field_index).algorithm == config::Algorithm::random &&
+        !(null && request.namespace_of(field_index).nulls != config::ProtectedNamespace::Nulls::refuse))
         return request.refuse(code::operation_not_on_encrypted,
                               "Cannot query on fields encrypted with the randomized encryption algorithm: " +
                                   quote(subject.path));
-    if (value.type() == bson::Type::null)
-        return request.refuse(code::operation_not_on_encrypted,
-                              (inside_in ? "Illegal equality to null inside $in against an encrypted field: "
-                                         : "Illegal equality to null predicate for encrypted field: ") +
-                                  quote(subject.path));
-    return compare_value(request, value, field_index);
+    return null ? compare_null(request, subject, compared) : compare_value(request, value, field_index);
 }
 
 bool is_operator_object(const bson::Element& value) {
     if (!value.is_document() || value.document().empty()) return false;
     return (*value.document().begin()).key().starts_with('$');
+}
+
+// What $type takes; anything else could be a value of what is below.
+bool names_types(const bson::Element& value) {
+    if (value.is_array()) {
+        const bson::DocumentView types = value.document();
+        return std::all_of(types.begin(), types.end(),
+                           [](const bson::Element& type) { return !type.is_array() && names_types(type); });
+    }
+    if (value.is_string()) return value.string() == "number" || config::bson_type(value.string()).has_value();
+    const auto number = value.whole_number();
+    return number && *number >= -1 && *number <= 127;
 }
 
 bool walk_operators(Request& request, const Subject& subject, bson::DocumentView expression);
@@ -107,7 +137,8 @@ bool walk_operator(Request& request, const Subject& subject, const bson::Element
     if (row == nullptr) return refuse_operator(request, subject, quote(element.key()));
     switch (row->rule) {
         case MatchRule::equality:
-            return compare(request, subject, element, false);
+            return compare(request, subject, element,
+                           row->name == "$ne" ? Compared::unequal : Compared::equal);
         case MatchRule::set: {
             if (!element.is_array())
                 return request.refuse(code::bad_value,
@@ -115,7 +146,7 @@ bool walk_operator(Request& request, const Subject& subject, const bson::Element
             for (const bson::Element& value : element.document()) {
                 if (is_operator_object(value))
                     return refuse_operator(request, subject, "an operator inside " + std::string(row->name));
-                if (!compare(request, subject, value, true)) return false;
+                if (!compare(request, subject, value, Compared::among)) return false;
             }
             return true;
         }
@@ -131,9 +162,11 @@ bool walk_operator(Request& request, const Subject& subject, const bson::Element
             return refuse_operator(request, subject, "$exists of anything but true, false, 1 and 0");
         }
         case MatchRule::type_of_parent:
-            if (!subject.is_field()) return true;
-            return refuse_operator(request, subject, row->name);
+            if (subject.is_field()) return refuse_operator(request, subject, row->name);
+            if (names_types(element)) return true;
+            return refuse_operator(request, subject, "$type of anything but names and numbers of types");
         case MatchRule::never:
+        case MatchRule::expression:
             return refuse_never(request, row->name);
         case MatchRule::logical:
         case MatchRule::pass_at_top:
@@ -150,7 +183,7 @@ bool walk_operators(Request& request, const Subject& subject, bson::DocumentView
 }
 
 bool walk_predicate(Request& request, const bson::Element& element) {
-    const Subject subject{resolve(*request.tree, element.key()), element.key()};
+    const Subject subject{resolve_compared(request, element.key()), element.key()};
     switch (subject.at.kind) {
         case Resolution::Kind::plain:
             return walk_plain_condition(request, element);
@@ -168,7 +201,7 @@ bool walk_predicate(Request& request, const bson::Element& element) {
             break;
     }
     if (is_operator_object(element)) return walk_operators(request, subject, element.document());
-    return compare(request, subject, element, false);
+    return compare(request, subject, element, Compared::equal);
 }
 
 bool walk_logical(Request& request, const bson::Element& element) {
@@ -200,35 +233,48 @@ bool walk_plain_condition(Request& request, const bson::Element& condition) {
     for (const bson::Element& element : condition.document()) {
         if (element.key().starts_with('$')) {
             const MatchOperator* row = find_match_operator(element.key());
-            if (row != nullptr && row->rule == MatchRule::never) return refuse_never(request, row->name);
+            if (row != nullptr && (row->rule == MatchRule::never || row->rule == MatchRule::expression))
+                return refuse_never(request, row->name);
         }
         if (!walk_plain_condition(request, element)) return false;
     }
     return true;
 }
 
-bool walk_filter(Request& request, bson::DocumentView filter) {
-    for (const bson::Element& element : filter) {
-        const std::string_view key = element.key();
-        if (!key.starts_with('$')) {
-            if (!walk_predicate(request, element)) return false;
-            continue;
-        }
-        const MatchOperator* row = find_match_operator(key);
-        if (row == nullptr || row->rule == MatchRule::never) return refuse_never(request, key);
-        switch (row->rule) {
-            case MatchRule::logical:
-                if (!walk_logical(request, element)) return false;
-                break;
-            case MatchRule::pass_at_top:
-                break;
-            default:
-                return request.refuse(code::bad_value,
-                                      "Unsupported match expression operator for encryption: " + quote(key) +
-                                          " cannot stand at the top of a filter");
-        }
+bool walk_filter_element(Request& request, const bson::Element& element) {
+    const std::string_view key = element.key();
+    if (!key.starts_with('$')) return walk_predicate(request, element);
+    const MatchOperator* row = find_match_operator(key);
+    if (row == nullptr) return refuse_never(request, key);
+    switch (row->rule) {
+        case MatchRule::never:
+            return refuse_never(request, key);
+        case MatchRule::logical:
+            return walk_logical(request, element);
+        case MatchRule::expression:
+            return walk_condition(request, element);
+        case MatchRule::pass_at_top:
+            return true;
+        default:
+            return request.refuse(code::bad_value, "Unsupported match expression operator for encryption: " +
+                                                       quote(key) + " cannot stand at the top of a filter");
     }
+}
+
+bool walk_filter(Request& request, bson::DocumentView filter) {
+    for (const bson::Element& element : filter)
+        if (!walk_filter_element(request, element)) return false;
     return true;
+}
+
+bool walk_kept_predicate(Request& request, const bson::Element& element, std::string_view what) {
+    const std::size_t edits_before = request.plan.edits.size();
+    if (!walk_filter_element(request, element)) return false;
+    if (request.plan.edits.size() == edits_before) return true;
+    const std::uint16_t field_index = request.plan.edits.back().field;
+    return request.refuse(code::operation_not_on_encrypted,
+                          "Comparison to encrypted fields not supported in " + std::string(what) + ": " +
+                              quote(request.field(field_index).path));
 }
 
 }  // namespace fieldgate::analysis

@@ -30,6 +30,10 @@ bool shows_other_namespaces(std::string_view database, std::string_view collecti
     return database == "local" || database == "config" || collection.starts_with("system.");
 }
 
+bool asks_server_for_schemas(const Request& request) {
+    return request.context.config.unlisted_namespaces == config::Config::Unlisted::server;
+}
+
 bool refuse_too_many(Request& request) {
     return request.refuse(code::command_not_supported,
                           "The command " + quote(request.plan.command) +
@@ -72,7 +76,7 @@ bool admit_view(Request& request, std::string_view database, std::string_view co
             if (!need(request, name.database, name.collection)) return false;
             continue;
         }
-        if (below->validator_encrypts && config.unlisted_namespaces == config::Config::Unlisted::server)
+        if (below->validator_encrypts && asks_server_for_schemas(request))
             return refuse_view(request, database, collection, name);
         for (const NamespaceName& next : below->reads) {
             if (std::find(to_visit.begin(), to_visit.end(), next) != to_visit.end()) continue;
@@ -83,19 +87,21 @@ bool admit_view(Request& request, std::string_view database, std::string_view co
     return true;
 }
 
-// What the server says about an unprotected namespace.
-bool admit_facts(Request& request, std::string_view database, std::string_view collection) {
-    const NamespaceFacts* facts = request.context.catalog.find(database, collection);
-    if (facts == nullptr) return need(request, database, collection);
-    if (facts->is_view && !admit_view(request, database, collection, *facts)) return false;
-    if (facts->validator_encrypts &&
-        request.context.config.unlisted_namespaces == config::Config::Unlisted::server)
-        return request.refuse(
-            code::command_not_supported,
-            "The validator of " + full_name(database, collection) +
-                " encrypts fields, which this version does not apply. List the namespace in "
-                "`schemas`, or set `unlisted_namespaces: pass`.");
-    return true;
+bool refuse_join(Request& request, std::string_view database, std::string_view collection) {
+    return request.refuse(code::command_not_supported,
+                          "The command " + quote(request.plan.command) + " names the protected namespace " +
+                              full_name(database, collection) + " besides its own, which is not allowed");
+}
+
+// A validator that encrypts in a way that cannot be applied, or no longer does what it did.
+bool refuse_server_schema(Request& request, std::string_view database, std::string_view collection,
+                          const NamespaceFacts& facts) {
+    const std::string& problem = facts.schema_problem;
+    return request.refuse(code::command_not_supported,
+                          "The schema in the validator of " + full_name(database, collection) +
+                              " cannot be applied: " + (problem.empty() ? "it is not understood" : problem) +
+                              ". Documents of it are refused; a schema of fieldgate's own (`schemas`) takes "
+                              "its place.");
 }
 
 bool admit_unlisted(Request& request, std::string_view database, std::string_view collection) {
@@ -112,6 +118,23 @@ bool admit_buckets(Request& request, std::string_view database, std::string_view
     return request.refuse(code::command_not_supported, full_name(database, collection) +
                                                            " holds documents of the protected namespace " +
                                                            full_name(database, name));
+}
+
+// It may give fields other names than those the schema protects.
+bool refuse_protected_view(Request& request, std::string_view database, std::string_view collection) {
+    return request.refuse(code::command_not_supported,
+                          "cannot auto encrypt a view: " + full_name(database, collection));
+}
+
+bool admit_listed(Request& request, const config::ProtectedNamespace& listed, std::string_view database,
+                  std::string_view collection) {
+    request.plan.own_is_protected = true;
+    if (!request.protect(config::reference_to(listed), database, collection)) return false;
+    request.enter_part(0);
+    if (request.command->structure_only) return true;
+    const NamespaceFacts* facts = request.context.catalog.find(database, collection);
+    if (facts == nullptr) return need(request, database, collection);
+    return !facts->is_view || refuse_protected_view(request, database, collection);
 }
 
 }  // namespace
@@ -147,43 +170,46 @@ bool admit_namespace(Request& request, std::string_view database, std::string_vi
 
     const config::Config& config = request.context.config;
     plan.touches_key_vault = config.is_key_vault(database, collection);
-    const config::ProtectedNamespace* found =
+    const config::ProtectedNamespace* listed =
         plan.touches_key_vault ? nullptr : config.find(database, collection);
-    if (found != nullptr) {
-        plan.own_is_protected = true;
-        if (!request.protect(config::reference_to(*found), database, collection)) return false;
-        request.enter_part(0);
-        if (request.command->structure_only) return true;
-        const NamespaceFacts* facts = request.context.catalog.find(database, collection);
-        if (facts == nullptr) return need(request, database, collection);
-        if (facts->is_view)
-            // It may give fields other names than those the schema protects.
-            return request.refuse(code::command_not_supported,
-                                  "cannot auto encrypt a view: " + full_name(database, collection));
-        return true;
-    }
+    if (listed != nullptr) return admit_listed(request, *listed, database, collection);
     if (!plan.touches_key_vault) {
         if (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection))
             return false;
         if (shows_other_namespaces(database, collection)) plan.requires_reveal_everything = true;
     }
-    return request.command->structure_only || admit_facts(request, database, collection);
+    const bool structure_only = request.command->structure_only;
+    const bool may_have_schema = !plan.touches_key_vault && asks_server_for_schemas(request);
+    if (structure_only && !may_have_schema) return true;
+    const NamespaceFacts* facts = request.context.catalog.find(database, collection);
+    if (facts == nullptr) return need(request, database, collection);
+    if (facts->is_view) return structure_only || admit_view(request, database, collection, *facts);
+    if (!may_have_schema || !facts->validator_encrypts) return true;
+    if (facts->server_schema != nullptr) {
+        plan.own_is_protected = true;
+        if (!request.protect(facts->server_schema, database, collection)) return false;
+        request.enter_part(0);
+        return true;
+    }
+    if (!structure_only) return refuse_server_schema(request, database, collection, *facts);
+    // Which fields it protects from whom cannot be said.
+    plan.requires_reveal_everything = true;
+    return true;
 }
 
-bool admit_other(Request& request, std::string_view database, std::string_view collection) {
+bool admit_other(Request& request, std::string_view database, std::string_view collection, Other other) {
     if (!admit_database_name(request, database) || !admit_collection_name(request, database, collection))
         return false;
     const config::Config& config = request.context.config;
-    if (config.find(database, collection) != nullptr)
-        return request.refuse(code::command_not_supported, "The command " + quote(request.plan.command) +
-                                                               " names the protected namespace " +
-                                                               full_name(database, collection) +
-                                                               " besides its own, which is not allowed");
+    const config::ProtectedNamespace* listed = config.find(database, collection);
+    if (listed != nullptr && other == Other::unprotected_only)
+        return refuse_join(request, database, collection);
     if (config.is_key_vault(database, collection))
         return request.refuse(
             code::command_not_supported,
             "The command " + quote(request.plan.command) + " names the key vault besides its own namespace");
-    if (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection))
+    if (listed == nullptr &&
+        (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection)))
         return false;
     if (shows_other_namespaces(database, collection)) request.plan.requires_reveal_everything = true;
     std::vector<NamespaceName>& others = request.plan.others;
@@ -191,10 +217,22 @@ bool admit_other(Request& request, std::string_view database, std::string_view c
     if (std::find(others.begin(), others.end(), name) != others.end()) return true;
     if (others.size() >= names_max) return refuse_too_many(request);
     others.push_back(std::move(name));
-    return admit_facts(request, database, collection);
+
+    const NamespaceFacts* facts = request.context.catalog.find(database, collection);
+    if (facts == nullptr) return need(request, database, collection);
+    if (listed != nullptr) {
+        if (facts->is_view) return refuse_protected_view(request, database, collection);
+        return request.protect(config::reference_to(*listed), database, collection);
+    }
+    if (facts->is_view) return admit_view(request, database, collection, *facts);
+    if (!facts->validator_encrypts || !asks_server_for_schemas(request)) return true;
+    if (facts->server_schema == nullptr) return refuse_server_schema(request, database, collection, *facts);
+    if (other == Other::unprotected_only) return refuse_join(request, database, collection);
+    return request.protect(facts->server_schema, database, collection);
 }
 
-bool admit_named(Request& request, const bson::Element& value, std::string_view database, bool may_write) {
+bool admit_named(Request& request, const bson::Element& value, std::string_view database, bool may_write,
+                 Other other) {
     NamedNamespaces named;
     collect_namespaces(value, database, named);
     if (!named.unreadable.empty())
@@ -207,7 +245,7 @@ bool admit_named(Request& request, const bson::Element& value, std::string_view 
         request.plan.access = Access::write;
     }
     for (const NamespaceName& name : named.names)
-        if (!admit_other(request, name.database, name.collection)) return false;
+        if (!admit_other(request, name.database, name.collection, other)) return false;
     return true;
 }
 

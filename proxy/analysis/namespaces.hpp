@@ -21,16 +21,22 @@ std::optional<SplitName> split_full_name(std::string_view full_name);
 [[nodiscard]] bool admit_collection_name(Request& request, std::string_view database,
                                          std::string_view collection);
 
-// The namespace that a command is about. Sets the plan's database, collection, protected_namespace and the
-// rights it needs. Missing facts are noted in `needed`.
+// The namespace that a command is about. Sets the plan's database and collection, its first part if the
+// namespace is protected (by the configuration or, `unlisted_namespaces: server`, by its own validator), and
+// the rights it needs. Missing facts are noted in `needed`.
 [[nodiscard]] bool admit_namespace(Request& request, std::string_view database, std::string_view collection);
 
-// Any other namespace that a command names: it must be known to be unprotected.
-[[nodiscard]] bool admit_other(Request& request, std::string_view database, std::string_view collection);
+// Whether another namespace that a command names may be a protected one, which then becomes a part of the
+// plan as soon as it is known to be no view.
+enum class Other : std::uint8_t { unprotected_only, may_join };
+
+// Any other namespace that a command names. The command's own may be among them.
+[[nodiscard]] bool admit_other(Request& request, std::string_view database, std::string_view collection,
+                               Other other = Other::unprotected_only);
 
 // What `value` names at any depth (pipelines), all of it as others. `may_write`: $out and $merge are allowed,
 // and make the command a write.
 [[nodiscard]] bool admit_named(Request& request, const bson::Element& value, std::string_view database,
-                               bool may_write);
+                               bool may_write, Other other = Other::unprotected_only);
 
 }  // namespace fieldgate::analysis

@@ -4,143 +4,70 @@
 #include <array>
 #include <utility>
 
-#include "proxy/analysis/match.hpp"
-#include "proxy/analysis/projection.hpp"
+#include "proxy/analysis/stages.hpp"
+#include "proxy/analysis/trees.hpp"
 
 namespace fieldgate::analysis {
 namespace {
-
-const config::SchemaNode nothing_protected;
-
-bool walk_match(Request& request, const bson::Element& stage) {
-    if (!stage.is_document()) return request.refuse(code::failed_to_parse, "$match needs an object");
-    // Its documents have no encrypted fields any more, but a filter may still name one, with a value.
-    if (request.tree == &nothing_protected)
-        return request.refuse(
-            code::operation_not_on_encrypted,
-            "Aggregation stage $match is not allowed or supported with automatic encryption after a "
-            "stage that counts: put it first");
-    return walk_filter(request, stage.document());
-}
-
-// For stages that only name paths: also behind one that counts they are those of the namespace, since what
-// stands beside a protected one would be sent as it is.
-template <class Walk>
-bool walk_as_stored(Request& request, Walk walk) {
-    const auto own = request.own_tree();
-    const config::SchemaNode* in_force = std::exchange(request.tree, own.get());
-    const bool admitted = walk();
-    request.tree = in_force;
-    return admitted;
-}
-
-bool walk_project(Request& request, const bson::Element& stage) {
-    if (!stage.is_document()) return request.refuse(code::failed_to_parse, "$project needs an object");
-    return walk_as_stored(request,
-                          [&] { return walk_projection(request, stage.document(), ProjectionOf::stage); });
-}
-
-bool walk_sort_stage(Request& request, const bson::Element& stage) {
-    if (!stage.is_document()) return request.refuse(code::failed_to_parse, "$sort needs an object");
-    return walk_as_stored(request, [&] { return walk_sort(request, stage.document()); });
-}
-
-// $skip and $limit: the same documents, fewer of them.
-bool walk_number(Request& request, const bson::Element& stage) {
-    if (stage.whole_number()) return true;
-    return request.refuse(code::failed_to_parse, std::string(stage.key()) + " needs a number");
-}
-
-// From here on there is one document, with one field that holds a number.
-bool walk_count(Request& request, const bson::Element& stage) {
-    if (!stage.is_string()) return request.refuse(code::failed_to_parse, "$count needs the name of a field");
-    request.tree = &nothing_protected;
-    return true;
-}
-
-bool is_field_or_variable(const bson::Element& value) {
-    return value.is_string() && value.string().starts_with('$');
-}
-
-// Drivers count documents with { _id: 1, n: { $sum: 1 } }: constants only, so nothing of a document is left.
-bool walk_group(Request& request, const bson::Element& stage) {
-    const auto refuse = [&] {
-        return request.refuse(
-            code::operation_not_on_encrypted,
-            "Aggregation stage $group is not allowed or supported with automatic encryption, except "
-            "to count: { _id: <constant>, n: { $sum: <number> } }");
-    };
-    if (!stage.is_document()) return refuse();
-    for (const bson::Element& part : stage.document()) {
-        if (part.key() == "_id") {
-            if (part.is_document() || part.is_array() || is_field_or_variable(part)) return refuse();
-            continue;
-        }
-        if (!part.is_document() || part.document().empty()) return refuse();
-        for (const bson::Element& accumulator : part.document()) {
-            const bool sum = accumulator.key() == "$sum" && accumulator.whole_number();
-            const bool count =
-                accumulator.key() == "$count" && accumulator.is_document() && accumulator.document().empty();
-            if (!sum && !count) return refuse();
-        }
-    }
-    request.tree = &nothing_protected;
-    return true;
-}
 
 constexpr Stage shows_server(std::string_view name) {
     return {.name = name, .shows_server = true};
 }
 
+// What servers allow by default (internalPipelineLengthLimit).
+constexpr std::size_t stages_max = 1000;
+// More than servers allow in a document, whatever their build; walkers of trees recurse.
+constexpr std::size_t document_levels_max = 250;
+
 // "Aggregation Stages" of the MongoDB manual, 8.0.
 constexpr std::array stages{
-    Stage{"$match", StageNames::nothing, walk_match},
+    Stage{"$match", StageNames::nothing, walk_match_stage},
     Stage{"$sort", StageNames::nothing, walk_sort_stage},
-    Stage{"$skip", StageNames::nothing, walk_number},
-    Stage{"$limit", StageNames::nothing, walk_number},
-    Stage{"$count", StageNames::nothing, walk_count},
-    Stage{"$project", StageNames::nothing, walk_project},
-    Stage{"$addFields"},
-    Stage{"$set"},
-    Stage{"$unset"},
-    Stage{"$bucket"},
-    Stage{"$bucketAuto"},
-    Stage{"$changeStream"},
-    Stage{"$changeStreamSplitLargeEvent"},
-    Stage{"$collStats"},
-    shows_server("$currentOp"),
-    Stage{"$densify"},
-    Stage{"$documents"},
-    Stage{"$facet"},
-    Stage{"$fill"},
-    Stage{"$geoNear"},
-    Stage{"$graphLookup", StageNames::from},
+    Stage{"$skip", StageNames::nothing, walk_number_stage},
+    Stage{"$limit", StageNames::nothing, walk_number_stage},
+    Stage{"$sample", StageNames::nothing, walk_sample},
+    Stage{"$project", StageNames::nothing, walk_project, StagePlace::update},
+    Stage{"$addFields", StageNames::nothing, walk_add_fields, StagePlace::update},
+    Stage{"$set", StageNames::nothing, walk_add_fields, StagePlace::update},
+    Stage{"$unset", StageNames::nothing, walk_unset, StagePlace::update},
+    Stage{"$replaceRoot", StageNames::nothing, walk_replace_root, StagePlace::update},
+    Stage{"$replaceWith", StageNames::nothing, walk_replace_with, StagePlace::update},
+    Stage{"$unwind", StageNames::nothing, walk_unwind},
+    Stage{"$redact", StageNames::nothing, walk_redact},
+    Stage{"$count", StageNames::nothing, walk_count_stage},
     Stage{"$group", StageNames::nothing, walk_group},
-    Stage{"$indexStats"},
+    Stage{"$bucket", StageNames::nothing, walk_bucket},
+    Stage{"$bucketAuto", StageNames::nothing, walk_bucket_auto},
+    Stage{"$sortByCount", StageNames::nothing, walk_sort_by_count},
+    Stage{"$lookup", StageNames::from, walk_lookup},
+    Stage{"$graphLookup", StageNames::from, walk_graph_lookup},
+    Stage{"$unionWith", StageNames::coll, walk_union_with},
+    Stage{"$facet", StageNames::nothing, walk_facet},
+    Stage{"$out", StageNames::target, walk_out, StagePlace::last},
+    Stage{"$merge", StageNames::into, walk_merge, StagePlace::last},
+    Stage{"$changeStream", StageNames::nothing, walk_change_stream, StagePlace::first_of_command},
+    Stage{"$changeStreamSplitLargeEvent", StageNames::nothing, walk_split_event},
+    Stage{"$geoNear", StageNames::nothing, walk_geo_near, StagePlace::first},
+    Stage{"$documents", StageNames::nothing, walk_documents, StagePlace::first},
+    Stage{"$collStats", StageNames::nothing, walk_statistics, StagePlace::first},
+    Stage{"$indexStats", StageNames::nothing, walk_statistics, StagePlace::first},
+    Stage{"$planCacheStats", StageNames::nothing, walk_statistics, StagePlace::first, true},
+    shows_server("$currentOp"),
     shows_server("$listClusterCatalog"),
     shows_server("$listLocalSessions"),
     shows_server("$listSampledQueries"),
-    Stage{"$listSearchIndexes"},
     shows_server("$listSessions"),
-    Stage{"$lookup", StageNames::from},
-    Stage{"$merge", StageNames::into},
-    Stage{"$out", StageNames::target},
-    Stage{"$planCacheStats"},
     shows_server("$queryStats"),
+    shows_server("$shardedDataDistribution"),
+    Stage{"$densify"},
+    Stage{"$fill"},
+    Stage{"$listSearchIndexes"},
     Stage{"$rankFusion"},
-    Stage{"$redact"},
-    Stage{"$replaceRoot"},
-    Stage{"$replaceWith"},
-    Stage{"$sample"},
     Stage{"$score"},
     Stage{"$scoreFusion"},
     Stage{"$search"},
     Stage{"$searchMeta"},
     Stage{"$setWindowFields"},
-    shows_server("$shardedDataDistribution"),
-    Stage{"$sortByCount"},
-    Stage{"$unionWith", StageNames::coll},
-    Stage{"$unwind"},
     Stage{"$vectorSearch"},
 };
 
@@ -231,8 +158,64 @@ void collect_namespaces(const bson::Element& value, std::string_view database, N
     }
 }
 
-bool walk_pipeline(Request& request, bson::DocumentView pipeline) {
-    for (const bson::Element& element : pipeline) {
+void Pipeline::set_tree(std::shared_ptr<const config::SchemaNode> next) {
+    tree = std::move(next);
+    request.tree = tree.get();
+}
+
+void Pipeline::set_tree(config::SchemaNode next) {
+    set_tree(std::make_shared<const config::SchemaNode>(std::move(next)));
+}
+
+bool Pipeline::copy_tree(config::SchemaNode& copy) {
+    if (!request.charge(count_nodes(*tree))) return false;
+    copy = tree->clone();
+    return true;
+}
+
+namespace {
+
+bool refuse_stage(Request& request, std::string_view name, std::string_view more) {
+    std::string quoted = quote(name);
+    quoted = quoted.substr(1, quoted.size() - 2);
+    return request.refuse(code::operation_not_on_encrypted,
+                          "Aggregation stage " + quoted +
+                              " is not allowed or supported with automatic encryption" + std::string(more) +
+                              ".");
+}
+
+bool admit_place(Pipeline& pipeline, const Stage& row, bool last) {
+    Request& request = pipeline.request;
+    if (pipeline.kind == Pipeline::Kind::update && row.place != StagePlace::update)
+        return refuse_stage(request, row.name, " in an update");
+    switch (row.place) {
+        case StagePlace::anywhere:
+        case StagePlace::update:
+            return true;
+        case StagePlace::first:
+            return (pipeline.position == 0 && pipeline.kind != Pipeline::Kind::facet) ||
+                   refuse_stage(request, row.name, ", but as the first");
+        case StagePlace::first_of_command:
+            return (pipeline.position == 0 && pipeline.kind == Pipeline::Kind::command) ||
+                   refuse_stage(request, row.name, ", but as the first of a command");
+        case StagePlace::last:
+            return (pipeline.kind == Pipeline::Kind::command && last) ||
+                   refuse_stage(request, row.name, ", but as the last of a command");
+    }
+    return false;
+}
+
+}  // namespace
+
+bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
+    Request& request = pipeline.request;
+    const bson::DocumentView array = pipeline_array.document();
+    for (auto at = array.begin(); at != array.end(); ++pipeline.position) {
+        const bson::Element element = *at;
+        ++at;
+        if (pipeline.position == stages_max)
+            return request.refuse(code::command_not_supported, "Pipeline length must be no longer than " +
+                                                                   std::to_string(stages_max) + " stages");
         if (!element.is_document())
             return request.refuse(code::type_mismatch, "Each element of the pipeline must be an object");
         const bson::DocumentView document = element.document();
@@ -240,22 +223,47 @@ bool walk_pipeline(Request& request, bson::DocumentView pipeline) {
             return request.refuse(code::failed_to_parse, "A pipeline stage must be an object with one field");
         const bson::Element stage = *document.begin();
         const Stage* row = find_stage(stage.key());
-        if (row == nullptr || row->walk == nullptr) {
-            std::string name = quote(stage.key());
-            name = name.substr(1, name.size() - 2);
-            return request.refuse(
-                code::operation_not_on_encrypted,
-                "Aggregation stage " + name + " is not allowed or supported with automatic encryption.");
-        }
-        if (!row->walk(request, stage)) return false;
-    }
-    if (request.tree == &nothing_protected) {
-        request.set_shape(ReplyShape::Kind::cursor,
-                          {std::shared_ptr<const config::SchemaNode>(), &nothing_protected});
-    } else {
-        request.set_shape(ReplyShape::Kind::cursor, request.own_tree());
+        if (row == nullptr || row->walk == nullptr) return refuse_stage(request, stage.key(), "");
+        const auto before = pipeline.tree;
+        if (!admit_place(pipeline, *row, at == array.end()) || !row->walk(pipeline, stage)) return false;
+        if (pipeline.tree != before &&
+            count_levels(*pipeline.tree, document_levels_max + 1) > document_levels_max)
+            return request.refuse(code::command_not_supported,
+                                  "The pipeline nests documents with encrypted fields into each other "
+                                  "deeper than a document can be");
     }
     return true;
+}
+
+bool walk_pipeline(Request& request, const bson::Element& stages) {
+    Pipeline pipeline{request, Pipeline::Kind::command, request.plan.database};
+    pipeline.set_tree(request.own_tree());
+    request.stored = request.tree;
+    if (!walk_stages(pipeline, stages)) return false;
+    // A whole document of which nothing is known could only be withheld whole.
+    if (pipeline.tree->unknown) request.plan.requires_reveal_everything = true;
+    request.set_shape(ReplyShape::Kind::cursor, std::move(pipeline.tree));
+    request.tree = request.plan.shape.tree.get();
+    return true;
+}
+
+bool walk_update_pipeline(Request& request, const bson::Element& stages) {
+    const config::SchemaNode* const own = request.tree;
+    // Documents are those of the part that the walker is in, if it is in one.
+    Pipeline pipeline{request, Pipeline::Kind::update, request.plan.database};
+    pipeline.set_tree(
+        std::shared_ptr<const config::SchemaNode>(std::shared_ptr<const config::SchemaNode>(), own));
+    request.stored = own;
+    request.updates_by_pipeline = true;
+    const bool admitted = walk_stages(pipeline, stages);
+    request.updates_by_pipeline = false;
+    const bool kept = admitted && same_tree(*pipeline.tree, *own);
+    request.tree = request.stored = own;
+    if (!admitted) return false;
+    return kept ||
+           request.refuse(code::operation_not_on_encrypted,
+                          "A pipeline-style update uses aggregation expression syntax, which is not allowed "
+                          "to touch encrypted fields: it must leave each of them as it is");
 }
 
 }  // namespace fieldgate::analysis

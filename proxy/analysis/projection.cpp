@@ -2,68 +2,14 @@
 
 #include <algorithm>
 
+#include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/match.hpp"
+#include "proxy/analysis/trees.hpp"
 
 namespace fieldgate::analysis {
 namespace {
 
-bool refuse_computed(Request& request, std::string_view path) {
-    return request.refuse(
-        code::operation_not_on_encrypted,
-        "The projection of " + quote(path) +
-            " is computed: on a namespace with encrypted fields only inclusion and exclusion are "
-            "allowed");
-}
-
-// The path without `$` components; positional projection ends in one.
-std::string without_positions(std::string_view path) {
-    std::string text;
-    for (std::size_t start = 0; start <= path.size();) {
-        const std::size_t dot = std::min(path.find('.', start), path.size());
-        const std::string_view component = path.substr(start, dot - start);
-        start = dot + 1;
-        if (component.starts_with('$')) continue;
-        if (!text.empty()) text += '.';
-        text += component;
-    }
-    return text;
-}
-
-bool is_inclusion_or_exclusion(const bson::Element& value) {
-    switch (value.type()) {
-        case bson::Type::boolean:
-        case bson::Type::int32:
-        case bson::Type::int64:
-        case bson::Type::double_:
-        case bson::Type::decimal128:
-            return true;
-        default:
-            return false;
-    }
-}
-
-// { field: { $operator: ... } }, where `path` is the field's whole path.
-bool walk_projection_operator(Request& request, const bson::Element& op, std::string_view path,
-                              ProjectionOf of) {
-    const std::string_view name = op.key();
-    if (of == ProjectionOf::stage) return refuse_computed(request, path);
-    if (name != "$slice" && name != "$elemMatch" && name != "$meta") return refuse_computed(request, path);
-    if (!resolve(*request.tree, path).is_plain())
-        return request.refuse(
-            code::operation_not_on_encrypted,
-            std::string(name) + " in a projection cannot be answered on encrypted field " + quote(path));
-    // The three-argument form of $slice is an expression.
-    if (name == "$slice" && op.is_array()) {
-        for (const bson::Element& argument : op.document())
-            if (!argument.whole_number()) return refuse_computed(request, path);
-    } else if (name == "$slice" && !op.whole_number()) {
-        return refuse_computed(request, path);
-    }
-    return walk_plain_condition(request, op);
-}
-
-// Above protected fields paths are joined anew for each name, so an endless one would cost its length each
-// time.
+// A path costs its length each time it is looked up.
 constexpr std::size_t path_bytes_max = 2000;
 
 // A value at a protected path goes to the server as it is, so it must be none that a document could hold.
@@ -72,79 +18,194 @@ bool is_truth_value(const bson::Element& value) {
     return value.type() == bson::Type::boolean || number == 0 || number == 1;
 }
 
-bool refuse_long(Request& request, std::string_view path) {
-    return request.refuse(code::bad_value, "The path " + quote(path) + " in a projection is too long");
+bool begins_with_operator(const bson::Element& element) {
+    return element.is_document() && !element.document().empty() &&
+           (*element.document().begin()).key().starts_with('$');
 }
 
-// What stands below a plain path is plain, whatever it is called: no path is joined for it, only its length
-// is kept. `path` is the plain path, for error texts.
-bool walk_below_plain(Request& request, bson::DocumentView inner, std::string_view path,
-                      std::size_t path_bytes, ProjectionOf of) {
-    if (inner.empty()) return refuse_computed(request, path);
-    for (const bson::Element& part : inner) {
-        const std::string_view key = part.key();
-        if (key.starts_with('$')) {
-            if (!walk_projection_operator(request, part, path, of)) return false;
-            continue;
-        }
-        const std::size_t bytes = path_bytes + 1 + key.size();
-        if (bytes > path_bytes_max) return refuse_long(request, path);
-        if (part.is_document()) {
-            if (!walk_below_plain(request, part.document(), path, bytes, of)) return false;
-        } else if (!is_inclusion_or_exclusion(part) ||
-                   (of == ProjectionOf::stage && key.find(".$") != std::string_view::npos)) {
-            return refuse_computed(request, path);
-        }
+// Whether the path's last names are plain ones in an object whose names are whole paths.
+bool goes_through_dotted_keys(const config::SchemaNode& root, std::string_view path) {
+    const config::SchemaNode* node = &root;
+    for (std::size_t start = 0; node != nullptr;) {
+        if (node->dotted_keys) return true;
+        const std::size_t dot = path.find('.', start);
+        if (dot == std::string_view::npos) break;
+        node = node->child(path.substr(start, dot - start));
+        start = dot + 1;
     }
-    return true;
-}
-
-bool walk_projected(Request& request, const bson::Element& element, const std::string& path,
-                    ProjectionOf of) {
-    if (path.size() > path_bytes_max) return refuse_long(request, path);
-    if (element.is_document()) {
-        const bson::DocumentView inner = element.document();
-        if (inner.empty()) return refuse_computed(request, path);
-        if (path.find('$') == std::string::npos && resolve(*request.tree, path).is_plain())
-            return walk_below_plain(request, inner, path, path.size(), of);
-        for (const bson::Element& part : inner) {
-            if (part.key().starts_with('$')) {
-                if (!walk_projection_operator(request, part, path, of)) return false;
-            } else if (!walk_projected(request, part, path + "." + std::string(part.key()), of)) {
-                return false;
-            }
-        }
-        return true;
-    }
-    if (!is_inclusion_or_exclusion(element)) return refuse_computed(request, path);
-    if (path.starts_with('$') || path.find(".$") != std::string::npos) {
-        if (of == ProjectionOf::stage || !resolve(*request.tree, without_positions(path)).is_plain())
-            return request.refuse(
-                code::operation_not_on_encrypted,
-                "A positional projection cannot be answered on encrypted field " + quote(path));
-        return true;
-    }
-    const Resolution at = resolve(*request.tree, path);
-    if (!at.is_plain() && !is_truth_value(element)) return refuse_computed(request, path);
-    if (at.kind == Resolution::Kind::below || at.kind == Resolution::Kind::unknown)
-        return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "project", path));
-    return true;
+    return false;
 }
 
 }  // namespace
 
-bool walk_projection(Request& request, bson::DocumentView projection, ProjectionOf of) {
-    for (const bson::Element& element : projection)
-        if (!walk_projected(request, element, std::string(element.key()), of)) return false;
+bool Projection::refuse_computed(Request& request) const {
+    return request.refuse(
+        code::operation_not_on_encrypted,
+        "The projection of " + quote(path_) +
+            " is computed in a way that fieldgate does not follow on a namespace with encrypted fields");
+}
+
+bool Projection::walk(Request& request, bson::DocumentView projection) {
+    // Which of two would count differs; find has always taken the last.
+    if (of_ != ProjectionOf::find && !refuse_duplicates(request, projection, "a projection")) return false;
+    return std::all_of(projection.begin(), projection.end(), [&](const bson::Element& element) {
+        path_.clear();
+        return walk_element(request, element, false);
+    });
+}
+
+// `below_plain`: the path so far is plain, in force and in the store, and so is all below it.
+bool Projection::walk_element(Request& request, const bson::Element& element, bool below_plain) {
+    const std::size_t outer = path_.size();
+    if (outer + 1 + element.key().size() > path_bytes_max)
+        return request.refuse(code::bad_value, "The path " + quote(path_) + " in a projection is too long");
+    if (outer != 0) path_ += '.';
+    path_ += element.key();
+    if (!below_plain && !is_positional(path_))
+        below_plain = target_at(request, path_) == nullptr && resolve(*request.tree, path_).is_plain();
+
+    bool admitted = false;
+    const bool positional_below_plain = below_plain && is_positional(element.key());
+    if (positional_below_plain && of_ != ProjectionOf::find)
+        admitted = refuse_computed(request);
+    else if (element.is_document() && !begins_with_operator(element) &&
+             (of_ != ProjectionOf::additions || !element.document().empty()))
+        admitted = walk_object(request, element, below_plain);
+    else if (is_number_or_boolean(element) && of_ != ProjectionOf::additions)
+        admitted = walk_inclusion(request, element, below_plain);
+    else if (begins_with_operator(element) && of_ == ProjectionOf::find &&
+             ((*element.document().begin()).key() == "$slice" ||
+              (*element.document().begin()).key() == "$elemMatch"))
+        admitted = std::all_of(element.document().begin(), element.document().end(),
+                               [&](const bson::Element& op) { return walk_operator(request, op); });
+    else
+        admitted = walk_computed(request, element, below_plain);
+    path_.resize(outer);
+    return admitted;
+}
+
+bool Projection::walk_object(Request& request, const bson::Element& element, bool below_plain) {
+    if (element.document().empty()) return refuse_computed(request);
+    if (of_ != ProjectionOf::find && !refuse_duplicates(request, element.document(), "a projection"))
+        return false;
+    for (const bson::Element& part : element.document()) {
+        if (part.key().starts_with('$')) return refuse_computed(request);  // beside names
+        if (!walk_element(request, part, below_plain)) return false;
+    }
+    return true;
+}
+
+bool Projection::walk_inclusion(Request& request, const bson::Element& element, bool below_plain) {
+    // Whether it is zero decides about every other path.
+    if (element.type() == bson::Type::decimal128) return refuse_computed(request);
+    const bool keeps = element.truthy();
+    if (path_ == "_id")
+        keeps_id_ = keeps;
+    else if (keeps)
+        keeps_ = true;
+    if (below_plain) return true;
+    if (is_positional(path_)) {
+        if (of_ == ProjectionOf::find && resolve(*request.tree, path_).is_plain()) return true;
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "A positional projection cannot be answered on encrypted field " + quote(path_));
+    }
+    const Resolution at = resolve(*request.tree, path_);
+    if (at.kind == Resolution::Kind::below)
+        return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "project", path_));
+    if (!is_truth_value(element)) return refuse_computed(request);
+    (keeps ? kept_ : taken_).push_back(path_);
+    return true;
+}
+
+// { field: { $slice | $elemMatch: ... } } of find.
+bool Projection::walk_operator(Request& request, const bson::Element& op) {
+    const std::string_view name = op.key();
+    if (name != "$slice" && name != "$elemMatch") return refuse_computed(request);
+    if (!resolve(*request.tree, path_).is_plain())
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            std::string(name) + " in a projection cannot be answered on encrypted field " + quote(path_));
+    // The three-argument form of $slice is an expression.
+    if (name == "$slice" && op.is_array()) {
+        for (const bson::Element& argument : op.document())
+            if (!argument.whole_number()) return refuse_computed(request);
+    } else if (name == "$slice") {
+        return op.whole_number() || refuse_computed(request);
+    } else {
+        keeps_ = true;
+    }
+    return walk_plain_condition(request, op);
+}
+
+bool Projection::walk_computed(Request& request, const bson::Element& element, bool below_plain) {
+    keeps_ = true;
+    if (!below_plain && !admit_new_path(request, path_)) return false;
+    if (request.updates_by_pipeline && target_at(request, path_) != nullptr)
+        return request.refuse(code::operation_not_on_encrypted,
+                              "A pipeline-style update cannot compute encrypted field " + quote(path_) +
+                                  ": it uses aggregation expression syntax");
+    config::SchemaNode value;
+    if (!walk_value(request, element, below_plain ? nullptr : target_at(request, path_), value)) return false;
+    if (below_plain && is_plain(value)) return true;
+    if (is_positional(path_)) return refuse_computed(request);
+    if (below_plain && goes_through_dotted_keys(*request.tree, path_)) return refuse_computed(request);
+    // Every name on the way may become a node, beside those of the paths before.
+    const auto names = static_cast<std::size_t>(std::count(path_.begin(), path_.end(), '.')) + 1;
+    if (!request.charge(names + computed_.size() / 16)) return false;
+    computed_.emplace_back(path_, std::move(value));
+    return true;
+}
+
+config::SchemaNode Projection::apply(const config::SchemaNode& tree) && {
+    config::SchemaNode result;
+    if (of_ != ProjectionOf::stage) {
+        // Which fields of a find are left out depends on more than what is walked here, and a place that
+        // stays empty does no harm.
+        result = tree.clone();
+    } else if (!keeps_) {
+        result = tree.clone();
+        if (!keeps_id_) result.remove_child("_id");
+        for (const std::string& path : taken_) remove_at(result, path);
+    } else {
+        if (keeps_id_) keep_at(tree, result, "_id");
+        for (const std::string& path : kept_) keep_at(tree, result, path);
+    }
+    for (auto& [path, value] : computed_) put_at(result, path, std::move(value));
+    return result;
+}
+
+bool walk_find_projection(Request& request, bson::DocumentView projection) {
+    Projection walked(ProjectionOf::find);
+    if (!walked.walk(request, projection)) return false;
+    if (!walked.computes()) return true;
+    if (!refuse_duplicates(request, projection, "a projection")) return false;
+    if (!request.charge(count_nodes(*request.tree))) return false;
+    request.projected = std::make_shared<const config::SchemaNode>(std::move(walked).apply(*request.tree));
     return true;
 }
 
 bool walk_sort(Request& request, bson::DocumentView sort) {
-    for (const bson::Element& element : sort)
-        if (!resolve(*request.tree, element.key()).is_plain())
+    for (const bson::Element& element : sort) {
+        const Resolution at = resolve(*request.tree, element.key());
+        if (at.kind == Resolution::Kind::unknown)
+            return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "sort", element.key()));
+        if (!at.is_plain())
             return request.refuse(
                 code::operation_not_on_encrypted,
                 "Cannot sort by encrypted field " + quote(element.key()) + ": ciphertext has another order");
+        // Anything but a direction goes to the server as it is.
+        const bool meta = element.is_document() && element.document().find("$meta").has_value();
+        const auto number = element.whole_number();
+        const bool replaced = target_at(request, element.key()) != nullptr;
+        if (replaced && number != 1 && number != -1)
+            return request.refuse(code::operation_not_on_encrypted,
+                                  "A sort direction at " + quote(element.key()) +
+                                      ", which is encrypted in the store, must be 1 or -1");
+        if (number || meta) continue;
+        return request.refuse(code::bad_value,
+                              "A sort direction must be 1, -1 or $meta: " + quote(element.key()));
+    }
     return true;
 }
 
@@ -155,6 +216,39 @@ bool walk_bounds(Request& request, bson::DocumentView bounds, std::string_view o
                 code::operation_not_on_encrypted,
                 "'" + std::string(option) + "' cannot bound encrypted field " + quote(element.key()));
     return true;
+}
+
+bool admit_new_path(Request& request, std::string_view path) {
+    const auto refuse = [&](const config::SchemaNode& node) {
+        const auto kind = node.is_protected() ? Resolution::Kind::below : Resolution::Kind::unknown;
+        return request.refuse(code::operation_not_on_encrypted, why_unusable({kind, &node}, "compute", path));
+    };
+    if (path.size() > path_bytes_max)
+        return request.refuse(code::bad_value, "The path " + quote(path) + " is too long");
+    const config::SchemaNode* node = request.tree;
+    if (node->unknown || node->dotted_keys) return refuse(*node);
+    for (std::string_view rest = path; node != nullptr && !rest.empty();) {
+        const std::size_t dot = rest.find('.');
+        const std::string_view name = rest.substr(0, dot);
+        const bool odd = name.empty() || name.starts_with('$') || config::is_array_position(name);
+        if (odd && !is_plain(*node)) {
+            const bool top = node == request.tree && config::is_array_position(name);
+            if (!top) return refuse(*node);
+        }
+        node = node->child(name);
+        if (dot == std::string_view::npos) break;
+        rest.remove_prefix(dot + 1);
+        if (node != nullptr && (node->is_protected() || node->unknown || node->array || node->dotted_keys))
+            return refuse(*node);
+    }
+    return true;
+}
+
+const config::SchemaNode* target_at(const Request& request, std::string_view path) {
+    const Resolution in_force = resolve(*request.tree, path);
+    if (!in_force.is_plain()) return in_force.node;
+    if (request.stored == nullptr || request.stored == request.tree) return nullptr;
+    return resolve(*request.stored, path).node;
 }
 
 }  // namespace fieldgate::analysis

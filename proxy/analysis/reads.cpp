@@ -18,7 +18,7 @@ bool check_bounds(Request& request, const bson::Element& element) {
 bool check_pipeline(Request& request, const bson::Element& element) {
     if (!element.is_array())
         return request.refuse(code::type_mismatch, "BSON field 'pipeline' must be an array");
-    return walk_pipeline(request, element.document());
+    return walk_pipeline(request, element);
 }
 
 bool has_random_field(const Request& request, const config::SchemaNode& node) {
@@ -27,6 +27,14 @@ bool has_random_field(const Request& request, const config::SchemaNode& node) {
     node.for_each_child(
         [&](const config::SchemaNode& child) { has = has || has_random_field(request, child); });
     return has;
+}
+
+bool has_static_keys(const Request& request, const config::SchemaNode& node) {
+    if (node.is_protected()) return request.field(node.field).has_static_key();
+    bool all = true;
+    node.for_each_child(
+        [&](const config::SchemaNode& child) { all = all && has_static_keys(request, child); });
+    return all;
 }
 
 void mark_named(Request& request, const config::SchemaNode& node) {
@@ -46,6 +54,11 @@ bool check_distinct_key(Request& request, const bson::Element& element) {
     if (at.is_plain()) return true;
     if (at.kind == Resolution::Kind::below || at.kind == Resolution::Kind::unknown)
         return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "list values", path));
+    if (!has_static_keys(request, *at.node))
+        return request.refuse(code::operation_not_on_encrypted,
+                              "The distinct key is not allowed to be marked for encryption with a non-UUID "
+                              "keyId: " +
+                                  quote(path));
     if (has_random_field(request, *at.node))
         return request.refuse(
             code::operation_not_on_encrypted,
@@ -77,7 +90,7 @@ constexpr std::array find_rows{
     FieldRow{"noCursorTimeout", check_scalar},
     FieldRow{"allowPartialResults", check_scalar},
     FieldRow{"allowDiskUse", check_scalar},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array count_rows{
@@ -95,13 +108,13 @@ constexpr std::array distinct_rows{
 
 constexpr std::array aggregate_rows{
     FieldRow{"pipeline", check_pipeline},
-    FieldRow{"explain", check_falsy},
+    FieldRow{"explain", check_scalar},
     FieldRow{"allowDiskUse", check_scalar},
     FieldRow{"cursor", check_cursor},
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"hint", check_hint},
     FieldRow{"collation", check_collation},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array get_more_rows{
@@ -110,6 +123,33 @@ constexpr std::array get_more_rows{
     FieldRow{"term", check_scalar},
 };
 
+// The range of an index that is measured.
+constexpr std::array data_size_rows{
+    FieldRow{"keyPattern", check_hint},
+    FieldRow{"min", check_bounds},
+    FieldRow{"max", check_bounds},
+    FieldRow{"estimate", check_scalar},
+};
+
+bool check_verbosity(Request& request, const bson::Element& element) {
+    if (element.is_string() && (element.string() == "queryPlanner" || element.string() == "executionStats" ||
+                                element.string() == "allPlansExecution"))
+        return true;
+    return request.refuse(code::bad_value,
+                          "BSON field 'explain.verbosity' must be queryPlanner, executionStats or "
+                          "allPlansExecution");
+}
+
+constexpr std::array explain_rows{FieldRow{"verbosity", check_verbosity}};
+
+// Plans show ciphertext, index bounds and how many documents were looked at: more than rules for fields could
+// tell apart.
+bool set_explained(Request& request) {
+    request.plan.requires_reveal_everything = true;
+    request.set_shape(ReplyShape::Kind::scalar, nullptr);
+    return true;
+}
+
 }  // namespace
 
 const std::span<const FieldRow> find_fields = find_rows;
@@ -117,9 +157,11 @@ const std::span<const FieldRow> count_fields = count_rows;
 const std::span<const FieldRow> distinct_fields = distinct_rows;
 const std::span<const FieldRow> aggregate_fields = aggregate_rows;
 const std::span<const FieldRow> get_more_fields = get_more_rows;
+const std::span<const FieldRow> data_size_fields = data_size_rows;
+const std::span<const FieldRow> explain_fields = explain_rows;
 
 bool finish_find(Request& request) {
-    request.set_shape(ReplyShape::Kind::cursor, request.own_tree());
+    request.set_shape(ReplyShape::Kind::cursor, request.returned_tree());
     return finish_statement(request);
 }
 
@@ -139,6 +181,8 @@ bool finish_aggregate(Request& request) {
     if (request.plan.shape.kind != ReplyShape::Kind::cursor)
         return request.refuse(code::failed_to_parse,
                               "BSON field 'aggregate.pipeline' is missing but a required field");
+    const auto explained = request.document.find("explain");
+    if (explained && explained->type() != bson::Type::null && explained->truthy()) set_explained(request);
     return finish_statement(request);
 }
 
@@ -164,7 +208,7 @@ bool look_at_aggregate(Request& request) {
         if (++pipelines > 1 || !element.is_array())
             return request.refuse(code::failed_to_parse, "BSON field 'pipeline' must be an array, once");
         if (!request.check(element.value(), checked)) return false;
-        if (!admit_named(request, element, request.plan.database, true)) return false;
+        if (!admit_named(request, element, request.plan.database, true, Other::may_join)) return false;
         // Without a collection the first stage is the source: anything but literal documents looks at the
         // server.
         if (request.plan.collection.empty()) {
@@ -203,9 +247,31 @@ bool look_at_explain(Request& request) {
                               "explain needs the name of a collection: collections by UUID and "
                               "whole databases are refused");
     if (!admit_namespace(request, request.plan.database, name.string())) return false;
-    if (request.plan.touches_protected()) return true;  // the row refuses
+    if (request.plan.touches_protected()) {
+        if (command->on_protected == OnProtected::analyse) {
+            request.document = inner;  // finish_explain looks at the rest
+            return !command->joins || command->look(request);
+        }
+        return request.refuse(code::command_not_supported,
+                              "command not supported for auto encryption: explain of " +
+                                  quote(command->name) + (command->why.empty() ? "" : ": ") +
+                                  std::string(command->why));
+    }
     request.document = inner;
     return command->look == nullptr || command->look(request);
+}
+
+// `look_at_explain` found the command that is explained to be one of the table.
+bool finish_explain(Request& request) {
+    const Command* own = request.command;
+    const bson::DocumentView inner = (*request.document.begin()).document();
+    request.command = find_command((*inner.begin()).key());
+    request.document = inner;
+    const bool admitted = walk_fields(request, inner, request.command->fields, request.command->name, true) &&
+                          request.command->finish(request);
+    request.command = own;
+    request.plan.deletes = false;
+    return admitted && set_explained(request);
 }
 
 }  // namespace fieldgate::analysis

@@ -64,9 +64,11 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-// Where array positions may be written as `$`, the path without them is meant; elsewhere it is a name that
-// only a mistaken client uses, whose value must not leave in clear either.
-Resolution resolve_positional(const config::SchemaNode& root, std::string_view path) {
+bool is_positional(std::string_view path) {
+    return path.starts_with('$') || path.find(".$") != std::string_view::npos;
+}
+
+std::string without_positions(std::string_view path) {
     std::string without;
     for (std::size_t start = 0; start <= path.size();) {
         const std::size_t dot = std::min(path.find('.', start), path.size());
@@ -76,15 +78,39 @@ Resolution resolve_positional(const config::SchemaNode& root, std::string_view p
         if (!without.empty()) without += '.';
         without += component;
     }
-    const Resolution at = resolve(root, without);
-    return at.is_plain() ? at : Resolution{Resolution::Kind::below, at.node};
+    return without;
+}
+
+std::optional<std::string_view> name_that_repeats(bson::DocumentView document) {
+    std::vector<std::string_view> names;
+    for (const bson::Element& element : document) names.push_back(element.key());
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    return twice == names.end() ? std::nullopt : std::optional(*twice);
+}
+
+bool is_number_or_boolean(const bson::Element& value) {
+    switch (value.type()) {
+        case bson::Type::boolean:
+        case bson::Type::int32:
+        case bson::Type::int64:
+        case bson::Type::double_:
+        case bson::Type::decimal128:
+            return true;
+        default:
+            return false;
+    }
 }
 
 Resolution resolve(const config::SchemaNode& root, std::string_view path) {
     using Kind = Resolution::Kind;
     if (root.unknown) return {Kind::unknown, &root};
-    if (path.starts_with('$') || path.find(".$") != std::string_view::npos)
-        return resolve_positional(root, path);
+    if (is_positional(path)) {
+        // Where array positions may be written as `$`, the path without them is meant; elsewhere it is a name
+        // that only a mistaken client uses, whose value must not leave in clear either.
+        const Resolution at = resolve(root, without_positions(path));
+        return at.is_plain() ? at : Resolution{Kind::below, at.node};
+    }
     // The outermost value is a document, never an array: a number there is a name.
     if (root.child(path.substr(0, path.find('.'))) == nullptr) return {};
     const config::PathMatch match = config::match_path(root, path);
@@ -95,12 +121,21 @@ Resolution resolve(const config::SchemaNode& root, std::string_view path) {
     for (std::size_t start = 0; node != nullptr;) {
         const std::size_t dot = path.find('.', start);
         node = node->child(path.substr(start, dot == std::string_view::npos ? dot : dot - start));
-        if (node != nullptr && (node->unknown || node->array)) return {Kind::unknown, node};
+        if (node != nullptr && (node->unknown || node->array || node->dotted_keys))
+            return {Kind::unknown, node};
         if (dot == std::string_view::npos) break;
         start = dot + 1;
     }
     if (node != match.node) return {Kind::below, match.node};
+    if (!node->is_protected() && !node->is_parent()) return {};  // stages leave such nodes
     return {node->is_protected() ? Kind::field : Kind::parent, node};
+}
+
+Resolution resolve_compared(const Request& request, std::string_view path) {
+    const Resolution at = resolve(*request.tree, path);
+    if (!at.is_plain() || request.tree == request.stored || request.stored == nullptr) return at;
+    const Resolution in_store = resolve(*request.stored, path);
+    return in_store.is_plain() ? at : Resolution{Resolution::Kind::unknown, in_store.node};
 }
 
 std::string why_unusable(const Resolution& at, std::string_view verb, std::string_view path) {
@@ -162,6 +197,24 @@ bool Request::check_top_level(bson::Bytes bytes, bson::DocumentView& out) {
     return true;
 }
 
+bool Request::charge(std::size_t tree_nodes) {
+    if (tree_nodes <= tree_nodes_left_) {
+        tree_nodes_left_ -= tree_nodes;
+        return true;
+    }
+    return refuse(
+        code::command_not_supported,
+        "The pipeline copies documents with encrypted fields into each other more often than fieldgate "
+        "follows");
+}
+
+bool Request::charge_child(const config::SchemaNode& parent) {
+    constexpr std::size_t children_per_node = 16;  // comparing as many names costs what a node costs
+    const std::size_t children = parent.children().size();
+    const bool has_room = children + 1 < config::no_field;
+    return charge(has_room ? 1 + children / children_per_node : tree_nodes_left_ + 1);
+}
+
 void Request::mark_matched(std::uint16_t index) {
     use(index).matched = true;
     statement.matched.push_back(index);
@@ -172,6 +225,7 @@ void Request::mark_used(const config::SchemaNode& node, bool written) {
         use(node.field).matched = true;
         use(node.field).written = use(node.field).written || written;
     }
+    if (node.unknown) plan.names_index = true;  // it may be any field
     node.for_each_child([&](const config::SchemaNode& child) { mark_used(child, written); });
 }
 
@@ -199,7 +253,7 @@ bool Request::protect(const config::NamespaceRef& protected_namespace, std::stri
 
 void Request::enter_part(std::size_t index) {
     part = index;
-    tree = plan.fields->parts()[index].tree.get();
+    tree = stored = own_tree().get();
 }
 
 bool Request::admit_foreign_ciphertext(bson::DocumentView walked, std::size_t edits_before) {
@@ -232,10 +286,14 @@ bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::
         if (std::binary_search(verified.begin(), verified.end(), offset)) continue;
         // Kind 0 is a marking that no server may ever get, 3 and above belong to Queryable Encryption.
         const bool stored_kind = !binary.data.empty() && (binary.data[0] == 1 || binary.data[0] == 2);
-        const auto& parts = plan.fields->parts();
-        const bool allowed = std::all_of(parts.begin(), parts.end(), [](const FieldSpace::Part& each) {
+        const auto allows = [](const FieldSpace::Part& each) {
             return each.protected_namespace->explicit_encryption_allow;
-        });
+        };
+        // Of a bulkWrite each operation is about one namespace; else all of them may be meant.
+        const auto& parts = plan.fields->parts();
+        const bool allowed = bulk_parts.empty() || part == no_part
+                                 ? std::all_of(parts.begin(), parts.end(), allows)
+                                 : allows(parts[part]);
         if (!allowed || !stored_kind)
             return refuse(
                 code::bad_value,
@@ -255,8 +313,8 @@ void Request::set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::Sch
 
 std::shared_ptr<const config::SchemaNode> Request::own_tree(const config::SchemaNode* node) const {
     static const auto nothing = std::make_shared<const config::SchemaNode>();
-    if (!plan.own_is_protected) return nothing;
-    const auto& root = plan.fields->parts()[0].tree;
+    if (part == no_part) return nothing;
+    const auto& root = plan.fields->parts()[part].tree;
     return node == nullptr ? root : std::shared_ptr<const config::SchemaNode>(root, node);
 }
 
@@ -272,6 +330,10 @@ bool walk_fields(Request& request, bson::DocumentView document, std::span<const 
     std::uint64_t seen = 0;
     std::uint64_t seen_generic = 0;
     BOOST_ASSERT(rows.size() <= 64);
+    for (const FieldRow& row : rows) {
+        const auto element = row.first ? document.find(row.name) : std::nullopt;
+        if (element && !row.check(request, *element)) return false;
+    }
     bool own_name = is_command;
     for (const bson::Element& element : document) {
         if (own_name) {
@@ -300,7 +362,8 @@ bool walk_fields(Request& request, bson::DocumentView document, std::span<const 
                 code::failed_to_parse,
                 "BSON field " + quote(std::string(owner) + "." + std::string(key)) + " is a duplicate field");
         *mask |= bit;
-        if (row != rows.end() && row->check != nullptr && !row->check(request, element)) return false;
+        if (row != rows.end() && row->check != nullptr && !row->first && !row->check(request, element))
+            return false;
     }
     return true;
 }

@@ -2,7 +2,9 @@
 
 #include "proxy/analysis/commands.hpp"
 #include "proxy/analysis/handlers.hpp"
+#include "proxy/analysis/match.hpp"
 #include "proxy/analysis/namespaces.hpp"
+#include "proxy/analysis/validator.hpp"
 
 namespace fieldgate::analysis {
 namespace {
@@ -70,6 +72,14 @@ bool check_name(Request& request, const bson::Element& element) {
            request.refuse(code::type_mismatch, "BSON field " + quote(element.key()) + " must be a string");
 }
 
+bool check_partial_filter(Request& request, const bson::Element& element) {
+    if (!element.is_document())
+        return request.refuse(code::type_mismatch, "A partialFilterExpression must be an object");
+    for (const bson::Element& predicate : element.document())
+        if (!walk_kept_predicate(request, predicate, "a partialFilterExpression")) return false;
+    return true;
+}
+
 constexpr std::array index_rows{
     FieldRow{"key", check_index_key},
     FieldRow{"name", check_name},
@@ -82,7 +92,7 @@ constexpr std::array index_rows{
     FieldRow{"prepareUnique", check_scalar},
     FieldRow{"expireAfterSeconds", check_scalar},
     FieldRow{"collation", check_collation},
-    FieldRow{"partialFilterExpression", check_absent},
+    FieldRow{"partialFilterExpression", check_partial_filter},
     FieldRow{"weights", check_option_paths},
     FieldRow{"wildcardProjection", check_absent},
     FieldRow{"default_language", check_name},
@@ -95,18 +105,19 @@ constexpr std::array index_rows{
     FieldRow{"ns", check_name},
 };
 
-bool check_index(Request& request, bson::DocumentView spec) {
-    request.statement.clear();
-    if (!walk_fields(request, spec, index_rows, "indexes", false)) return false;
-    const auto key = spec.find("key");
-    if (!key)
-        return request.refuse(code::failed_to_parse,
-                              "BSON field 'indexes.key' is missing but a required field");
-    // The server deletes documents by such an index, in the name of nobody.
-    if (spec.find("expireAfterSeconds")) request.plan.deletes = true;
+bool asks_for_unique(bson::DocumentView spec) {
     const auto unique = spec.find("unique");
     const auto prepare_unique = spec.find("prepareUnique");
-    const bool is_unique = (unique && unique->truthy()) || (prepare_unique && prepare_unique->truthy());
+    return (unique && unique->truthy()) || (prepare_unique && prepare_unique->truthy());
+}
+
+// What may be asked of an index with that key.
+bool check_index_properties(Request& request, bson::DocumentView spec,
+                            const std::optional<bson::Element>& key) {
+    const bool is_unique = asks_for_unique(spec);
+    // The server deletes documents by such an index, in the name of nobody.
+    if (spec.find("expireAfterSeconds")) request.plan.deletes = true;
+    if (!key) return true;
     IndexKey index;
     index.unique = is_unique;
     if (!read_index_key(request, key->document(), index)) return false;
@@ -117,6 +128,16 @@ bool check_index(Request& request, bson::DocumentView spec) {
     if (spec.find("expireAfterSeconds")) return refuse_index(request, "an expiring (TTL) index", index.path);
     if (request.statement.collation) return refuse_index(request, "an index with a collation", index.path);
     return true;
+}
+
+bool check_index(Request& request, bson::DocumentView spec) {
+    request.statement.clear();
+    if (!walk_fields(request, spec, index_rows, "indexes", false)) return false;
+    const auto key = spec.find("key");
+    if (!key)
+        return request.refuse(code::failed_to_parse,
+                              "BSON field 'indexes.key' is missing but a required field");
+    return check_index_properties(request, spec, key);
 }
 
 bool check_indexes(Request& request, const bson::Element& element) {
@@ -135,6 +156,71 @@ bool check_default_collation(Request& request, const bson::Element& element) {
     return !request.statement.collation || check_absent(request, element);
 }
 
+// { enabled: true } and the like.
+bool check_switches(Request& request, const bson::Element& element) {
+    return check_cursor(request, element);
+}
+
+constexpr std::array clustered_index_rows{
+    FieldRow{"key", check_option_paths},
+    FieldRow{"unique", check_scalar},
+    FieldRow{"name", check_name},
+    FieldRow{"v", check_scalar},
+};
+
+bool check_clustered_index(Request& request, const bson::Element& element) {
+    if (!element.is_document()) return check_scalar(request, element);
+    return walk_fields(request, element.document(), clustered_index_rows, "clusteredIndex", false);
+}
+
+// How strictly the validator is meant: it decides what other roles may store.
+bool check_validation(Request& request, const bson::Element& element) {
+    request.plan.requires_reveal_everything = true;
+    return check_name(request, element);
+}
+
+// { keyPattern or name, hidden, expireAfterSeconds, unique, prepareUnique }
+constexpr std::array modified_index_rows{
+    FieldRow{"keyPattern", check_index_key}, FieldRow{"name", check_name},
+    FieldRow{"hidden", check_scalar},        FieldRow{"expireAfterSeconds", check_scalar},
+    FieldRow{"unique", check_scalar},        FieldRow{"prepareUnique", check_scalar},
+};
+
+bool check_modified_index(Request& request, const bson::Element& element) {
+    if (!element.is_document()) return request.refuse(code::type_mismatch, "An index must be an object");
+    const bson::DocumentView index = element.document();
+    if (!walk_fields(request, index, modified_index_rows, "collMod.index", false)) return false;
+    // Which paths it is on, and so whether ciphertext could be unique there or expire, only the server knows.
+    if (index.find("name")) request.plan.names_index = true;
+    if (asks_for_unique(index) && index.find("name"))
+        return refuse_index(request, "a unique index that is given by its name and may be", "name");
+    return check_index_properties(request, index, index.find("keyPattern"));
+}
+
+// A smaller capped collection loses documents.
+bool check_capped(Request& request, const bson::Element& element) {
+    request.plan.deletes = true;
+    return check_scalar(request, element);
+}
+
+constexpr std::array coll_mod_rows{
+    FieldRow{"index", check_modified_index},
+    FieldRow{"validator", check_validator},
+    FieldRow{"validationLevel", check_validation},
+    FieldRow{"validationAction", check_validation},
+    FieldRow{"changeStreamPreAndPostImages", check_switches},
+    FieldRow{"recordPreImages", check_scalar},
+    FieldRow{"cappedSize", check_capped},
+    FieldRow{"cappedMax", check_capped},
+    FieldRow{"noPadding", check_scalar},
+    FieldRow{"usePowerOf2Sizes", check_scalar},
+    FieldRow{"dryRun", check_scalar},
+    FieldRow{"viewOn", check_absent},
+    FieldRow{"pipeline", check_absent},
+    FieldRow{"timeseries", check_absent},
+    FieldRow{"expireAfterSeconds", check_absent},
+};
+
 constexpr std::array create_rows{
     FieldRow{"capped", check_scalar},
     FieldRow{"size", check_scalar},
@@ -142,11 +228,13 @@ constexpr std::array create_rows{
     FieldRow{"autoIndexId", check_scalar},
     FieldRow{"flags", check_scalar},
     FieldRow{"storageEngine"},
-    FieldRow{"changeStreamPreAndPostImages"},
+    FieldRow{"changeStreamPreAndPostImages", check_switches},
     FieldRow{"collation", check_default_collation},
-    FieldRow{"validator", check_absent},
-    FieldRow{"validationLevel"},
-    FieldRow{"validationAction"},
+    FieldRow{"validator", check_validator},
+    FieldRow{"validationLevel", check_validation},
+    FieldRow{"validationAction", check_validation},
+    FieldRow{"clusteredIndex", check_clustered_index},
+    FieldRow{"expireAfterSeconds", check_absent},
     FieldRow{"viewOn", check_absent},
     FieldRow{"pipeline", check_absent},
     FieldRow{"timeseries", check_absent},
@@ -226,6 +314,7 @@ bool admit_output_document(Request& request, bson::DocumentView out) {
 }  // namespace
 
 const std::span<const FieldRow> create_fields = create_rows;
+const std::span<const FieldRow> coll_mod_fields = coll_mod_rows;
 const std::span<const FieldRow> create_indexes_fields = create_indexes_rows;
 const std::span<const FieldRow> kill_cursors_fields = kill_cursors_rows;
 const std::span<const FieldRow> drop_indexes_fields = drop_indexes_rows;

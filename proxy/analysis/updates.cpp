@@ -4,6 +4,7 @@
 #include <array>
 
 #include "proxy/analysis/match.hpp"
+#include "proxy/analysis/pipeline.hpp"
 #include "proxy/analysis/values.hpp"
 
 namespace fieldgate::analysis {
@@ -33,29 +34,14 @@ bool refuse_path(Request& request, std::string_view phrase, std::string_view pat
     return request.refuse(code::operation_not_on_encrypted, std::string(phrase) + ": " + quote(path));
 }
 
-// A path through array elements chosen at run time (`$`, `$[]`, `$[name]`) may end anywhere that the path
-// without them names. Protected fields never stand in arrays, so it may touch plain paths only.
+// A path through array elements chosen at run time may touch plain paths only.
 bool admit_positional(Request& request, std::string_view path) {
-    std::string without;
-    bool by_filter = false;
-    for (std::size_t start = 0; start <= path.size();) {
-        const std::size_t dot = std::min(path.find('.', start), path.size());
-        const std::string_view component = path.substr(start, dot - start);
-        start = dot + 1;
-        if (component.starts_with("$[")) by_filter = true;
-        if (component == "$" || component.starts_with("$[")) continue;
-        if (!without.empty()) without += '.';
-        without += component;
-    }
-    if (resolve(*request.tree, without).is_plain()) return true;
+    if (resolve(*request.tree, without_positions(path)).is_plain()) return true;
     return refuse_path(request,
-                       by_filter ? "Array update operations not allowed on encrypted values"
-                                 : "Cannot encrypt fields below '$' positional update operator",
+                       path.find("$[") != std::string_view::npos
+                           ? "Array update operations not allowed on encrypted values"
+                           : "Cannot encrypt fields below '$' positional update operator",
                        path);
-}
-
-bool is_positional(std::string_view path) {
-    return path.starts_with('$') || path.find(".$") != std::string_view::npos;
 }
 
 bool set_path(Request& request, const UpdateOperator& op, const bson::Element& element) {
@@ -65,6 +51,13 @@ bool set_path(Request& request, const UpdateOperator& op, const bson::Element& e
         case Resolution::Kind::plain:
             return true;
         case Resolution::Kind::field:
+            // Taken out of the operator, the null would leave the old value where it is.
+            if (op.rule == UpdateRule::set && omits_null(request, element, at.node->field))
+                return request.refuse(
+                    code::field_cannot_be_encrypted,
+                    "Cannot encrypt element of type: null, and `nulls: omit` cannot leave out "
+                    "what $set gives: use $unset for field " +
+                        quote(element.key()));
             return store_value(request, element, at.node->field);
         case Resolution::Kind::parent:
             return store_parent(request, element, *at.node, element.key(), stored);
@@ -75,15 +68,44 @@ bool set_path(Request& request, const UpdateOperator& op, const bson::Element& e
     return refuse_path(request, op.phrase, element.key());
 }
 
+// Whether values may move from one to the other: the same names below, encrypted alike.
+bool same_shape(const Request& request, const config::SchemaNode& a, const config::SchemaNode& b) {
+    if (a.unknown || b.unknown || a.array || b.array || !a.patterns().empty() || !b.patterns().empty())
+        return false;
+    if (a.is_protected() || b.is_protected())
+        return a.is_protected() && b.is_protected() && request.plan.fields->same_encryption(a.field, b.field);
+    return a.children().size() == b.children().size() &&
+           std::all_of(a.children().begin(), a.children().end(), [&](const auto& named) {
+               const config::SchemaNode* other = b.child(named.first);
+               return other != nullptr && same_shape(request, *named.second, *other);
+           });
+}
+
+void mark_moved(Request& request, const config::SchemaNode& node) {
+    if (node.is_protected()) request.use(node.field).written = request.use(node.field).erased = true;
+    node.for_each_child([&](const config::SchemaNode& child) { mark_moved(request, child); });
+}
+
 bool rename_path(Request& request, const UpdateOperator& op, const bson::Element& element) {
     if (!element.is_string())
         return request.refuse(code::bad_value, "The 'to' field for $rename must be a string");
     const std::string_view target = element.string();
     if (is_positional(target) || target.find('\0') != std::string_view::npos)
         return request.refuse(code::bad_value, "The 'to' field for $rename must be a plain path");
-    if (resolve(*request.tree, element.key()).is_plain() && resolve(*request.tree, target).is_plain())
-        return true;
-    return refuse_path(request, op.phrase, element.key());
+    const Resolution from = resolve(*request.tree, element.key());
+    const Resolution to = resolve(*request.tree, target);
+    if (from.is_plain() && to.is_plain()) return true;
+    const auto is_whole = [](const Resolution& at) {
+        return at.kind == Resolution::Kind::field || at.kind == Resolution::Kind::parent;
+    };
+    if (!is_whole(from) || !is_whole(to) || !same_shape(request, *from.node, *to.node))
+        return refuse_path(request, op.phrase, element.key());
+    // Whoever reads the one field sees what was in the other from then on, which no rule of the role's own
+    // could foresee.
+    request.plan.requires_reveal_everything = true;
+    mark_moved(request, *from.node);
+    mark_moved(request, *to.node);
+    return true;
 }
 
 bool walk_operator_path(Request& request, const UpdateOperator& op, const bson::Element& element) {
@@ -121,8 +143,7 @@ bool walk_operator_path(Request& request, const UpdateOperator& op, const bson::
             break;
     }
     if (!resolve(*request.tree, path).is_plain()) return refuse_path(request, op.phrase, path);
-    // $pull takes conditions.
-    return walk_plain_condition(request, element);
+    return op.name != "$pull" || walk_plain_condition(request, element);
 }
 
 bool walk_update_operators(Request& request, bson::DocumentView update) {
@@ -154,11 +175,7 @@ const UpdateOperator* find_update_operator(std::string_view name) {
 }
 
 bool walk_update(Request& request, const bson::Element& update) {
-    if (update.is_array())
-        return request.refuse(
-            code::operation_not_on_encrypted,
-            "A pipeline-style update uses aggregation expression syntax, which is not allowed on a "
-            "namespace with encrypted fields");
+    if (update.is_array()) return walk_update_pipeline(request, update);
     if (!update.is_document()) return request.refuse(code::type_mismatch, "An update must be an object");
     const bson::DocumentView document = update.document();
     if (!document.empty() && (*document.begin()).key().starts_with('$'))
@@ -175,7 +192,12 @@ bool walk_update(Request& request, const bson::Element& update) {
 bool walk_array_filters(Request& request, const bson::Element& array_filters) {
     if (!array_filters.is_array())
         return request.refuse(code::type_mismatch, "arrayFilters must be an array");
-    return walk_plain_condition(request, array_filters);
+    for (const bson::Element& filter : array_filters.document()) {
+        if (!filter.is_document())
+            return request.refuse(code::type_mismatch, "arrayFilters must be an array of objects");
+        if (!walk_plain_condition(request, filter)) return false;
+    }
+    return true;
 }
 
 }  // namespace fieldgate::analysis

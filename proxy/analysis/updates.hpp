@@ -12,7 +12,7 @@ enum class UpdateRule : std::uint8_t {
     set,            // values are encrypted; parts of an overwritten object that the new one lacks are erased
     set_on_insert,  // values are encrypted
     unset,          // passes: what it removes is erased
-    rename,         // between plain paths only
+    rename,         // between plain paths, or between fields that are encrypted alike
     plain_only,     // needs the stored value, which is ciphertext
 };
 

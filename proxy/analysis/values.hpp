@@ -6,10 +6,17 @@
 // analysis/.
 namespace fieldgate::analysis {
 
-// One value at a protected path, about to be stored.
+// One value at a protected path, about to be stored. A null under `nulls: omit` is taken out of its document.
 [[nodiscard]] bool store_value(Request& request, const bson::Element& element, std::uint16_t field_index);
 // One value that a query compares a deterministic field with.
 [[nodiscard]] bool compare_value(Request& request, const bson::Element& element, std::uint16_t field_index);
+
+// A whole object that a query compares a parent of protected fields with: encrypted inside if it gives every
+// one of them and all are deterministic, refused otherwise. What plain fields hold in it is not looked at.
+[[nodiscard]] bool compare_document(Request& request, bson::DocumentView document,
+                                    const config::SchemaNode& node, std::string_view path);
+// Whether it is a null that is never stored.
+bool omits_null(const Request& request, const bson::Element& element, std::uint16_t field_index);
 
 enum class Stored : std::uint8_t {
     insert,     // a new document, or one that replaces another whole

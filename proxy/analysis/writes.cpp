@@ -10,12 +10,6 @@
 namespace fieldgate::analysis {
 namespace {
 
-bool check_upsert(Request& request, const bson::Element& element) {
-    if (!check_scalar(request, element)) return false;
-    request.statement.upsert = element.type() != bson::Type::null && element.truthy();
-    return true;
-}
-
 bool check_remove(Request& request, const bson::Element& element) {
     if (!check_scalar(request, element)) return false;
     request.statement.removes = element.type() != bson::Type::null && element.truthy();
@@ -34,7 +28,7 @@ constexpr std::array update_rows{
     FieldRow{"ordered", check_scalar},
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"bypassEmptyTsReplacement", check_scalar},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array update_statement_rows{
@@ -52,7 +46,7 @@ constexpr std::array update_statement_rows{
 constexpr std::array delete_rows{
     FieldRow{"deletes", check_body_sequence},
     FieldRow{"ordered", check_scalar},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let, true},
 };
 
 constexpr std::array delete_statement_rows{
@@ -75,7 +69,7 @@ constexpr std::array find_and_modify_rows{
     FieldRow{"arrayFilters", walk_array_filters},
     FieldRow{"bypassDocumentValidation", check_scalar},
     FieldRow{"bypassEmptyTsReplacement", check_scalar},
-    FieldRow{"let", check_absent},
+    FieldRow{"let", check_let, true},
 };
 
 // Servers allow no stage in an update that names a namespace; neither does fieldgate.
@@ -90,7 +84,21 @@ bool look_at_update_value(Request& request, const bson::Element& update) {
                           "A stage that names a namespace cannot stand in an update");
 }
 
-// Statements in the body: top levels only, as in a section.
+}  // namespace
+
+const std::span<const FieldRow> insert_fields = insert_rows;
+const std::span<const FieldRow> update_fields = update_rows;
+const std::span<const FieldRow> update_statement_fields = update_statement_rows;
+const std::span<const FieldRow> delete_fields = delete_rows;
+const std::span<const FieldRow> delete_statement_fields = delete_statement_rows;
+const std::span<const FieldRow> find_and_modify_fields = find_and_modify_rows;
+
+bool check_upsert(Request& request, const bson::Element& element) {
+    if (!check_scalar(request, element)) return false;
+    request.statement.upsert = element.type() != bson::Type::null && element.truthy();
+    return true;
+}
+
 bool look_at_body_items(Request& request, std::string_view name, bool (*item)(Request&, bson::DocumentView)) {
     for (const bson::Element& element : request.document) {
         if (element.key() != name || !element.is_array()) continue;
@@ -107,37 +115,17 @@ bool look_at_body_items(Request& request, std::string_view name, bool (*item)(Re
     return true;
 }
 
-bool admit_namespace_info(Request& request, bson::DocumentView entry) {
-    const auto name = entry.find("ns");
-    if (!name || !name->is_string() || entry.count("ns") > 1)
-        return request.refuse(code::invalid_namespace,
-                              "An entry of nsInfo needs the full name of a collection, once");
-    const auto split = split_full_name(name->string());
-    if (!split) return request.refuse(code::invalid_namespace, "Invalid namespace " + quote(name->string()));
-    // The first stands for the command, which names no namespace of its own.
-    if (request.plan.collection.empty()) {
-        request.plan.database = split->database;
-        request.plan.collection = split->collection;
-    }
-    return admit_other(request, split->database, split->collection);
-}
-
-}  // namespace
-
-const std::span<const FieldRow> insert_fields = insert_rows;
-const std::span<const FieldRow> update_fields = update_rows;
-const std::span<const FieldRow> update_statement_fields = update_statement_rows;
-const std::span<const FieldRow> delete_fields = delete_rows;
-const std::span<const FieldRow> delete_statement_fields = delete_statement_rows;
-const std::span<const FieldRow> find_and_modify_fields = find_and_modify_rows;
-
 bool insert_item(Request& request, bson::DocumentView document) {
     const config::SchemaNode& root = *request.tree;
     const config::SchemaNode* id = root.child("_id");
-    if (id != nullptr && id->is_protected() && !document.find("_id"))
+    const auto given = document.find("_id");
+    if (id != nullptr && id->is_protected() && (!given || omits_null(request, *given, id->field)))
         return request.refuse(code::bad_value,
                               "A document without '_id' cannot be inserted where '_id' is encrypted");
-    return store_document(request, document, root, "", Stored::insert);
+    request.statement.inserted = document;
+    const bool admitted = store_document(request, document, root, "", Stored::insert);
+    request.statement.inserted.reset();
+    return admitted;
 }
 
 bool statement_item(Request& request, bson::DocumentView) {
@@ -150,7 +138,7 @@ bool finish_write(Request& request) {
 }
 
 bool finish_find_and_modify(Request& request) {
-    request.set_shape(ReplyShape::Kind::value, request.own_tree());
+    request.set_shape(ReplyShape::Kind::value, request.returned_tree());
     request.plan.deletes = request.statement.removes;
     return finish_statement(request);
 }
@@ -169,23 +157,6 @@ bool look_at_update(Request& request) {
 bool look_at_find_and_modify(Request& request) {
     for (const bson::Element& element : request.document)
         if (element.key() == "update" && !look_at_update_value(request, element)) return false;
-    return true;
-}
-
-bool look_at_bulk_write(Request& request) {
-    if (!look_at_body_items(request, "nsInfo", admit_namespace_info) ||
-        !look_at_body_items(request, "ops", plain_update_item))
-        return false;
-    for (const wire::Sequence& sequence : request.message.sequences()) {
-        if (sequence.id != "nsInfo") continue;
-        for (std::size_t offset = 0; offset < sequence.documents.size();) {
-            const auto bytes = first_document(sequence.documents.subspan(offset));
-            bson::DocumentView entry;
-            if (!request.check_top_level(bytes, entry) || !admit_namespace_info(request, entry)) return false;
-            offset += bytes.size();
-        }
-    }
-    if (request.plan.others.empty()) return request.refuse(code::failed_to_parse, "bulkWrite needs nsInfo");
     return true;
 }
 

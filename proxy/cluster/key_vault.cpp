@@ -10,6 +10,9 @@ namespace fieldgate::cluster {
 namespace {
 
 constexpr std::int32_t socket_timeout_ms = 10000;
+// Members are connected one after the other (checked_stream.cpp): one that swallows packets must leave time
+// to ask the others before the selection ends.
+constexpr std::int32_t connect_timeout_ms = 3000;
 // A key vault is someone else's data: what one query may bring is bounded.
 constexpr std::size_t documents_max = 10000;
 constexpr std::size_t documents_bytes_max = 32u << 20;
@@ -69,9 +72,15 @@ struct KeyVaultClient::State {
 
     explicit State(KeyVaultOptions given) : options(std::move(given)), uri(options.uri) {
         const UriPtr parsed = parse_uri(options.uri);
-        set_default_ms(*parsed, MONGOC_URI_SOCKETTIMEOUTMS, socket_timeout_ms);
+        set_default_ms(*parsed, MONGOC_URI_CONNECTTIMEOUTMS, connect_timeout_ms);
         set_default_ms(*parsed, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
                        static_cast<std::int32_t>(options.selection_timeout.count()));
+        if (options.patience) {
+            cap_ms(*parsed, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, *options.patience);
+            cap_ms(*parsed, MONGOC_URI_SOCKETTIMEOUTMS, *options.patience);
+            // The selection ends with the attempt that is under way when its time is over.
+            cap_ms(*parsed, MONGOC_URI_CONNECTTIMEOUTMS, *options.patience / 2);
+        }
         // A client of one thread gives up after one look by default; an election takes several.
         if (!mongoc_uri_has_option(parsed.get(), MONGOC_URI_SERVERSELECTIONTRYONCE)) {
             mongoc_uri_set_option_as_bool(parsed.get(), MONGOC_URI_SERVERSELECTIONTRYONCE, false);

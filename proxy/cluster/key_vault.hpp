@@ -18,6 +18,8 @@ struct KeyVaultOptions {
     std::string collection;
     // How long to look for the primary, unless the connection string says it.
     std::chrono::milliseconds selection_timeout{8000};
+    // No step takes longer than this, whatever the connection string says: for somebody who looks on.
+    std::optional<std::chrono::milliseconds> patience{};
 };
 
 // The key vault's collection, asked on one connection of fieldgate's own. Blocking; one thread. Reads are

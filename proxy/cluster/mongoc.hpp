@@ -2,6 +2,7 @@
 
 #include <mongoc/mongoc.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -51,12 +52,15 @@ class OwnedBson {
 // Starts the library once, with its log handled by us from the first line on. Called before anything else.
 void start_library();
 
-// A connection string that libmongoc accepts. Throws std::runtime_error, without secrets, otherwise:
-// check_uri() of uri.hpp was asked before.
+// A connection string that libmongoc accepts, without its compressors. Throws std::runtime_error, without
+// secrets, otherwise: check_uri() of uri.hpp was asked before.
 UriPtr parse_uri(const std::string& uri);
 
 // Sets a time-out unless the connection string does.
 void set_default_ms(mongoc_uri_t& uri, const char* option, std::int32_t value_ms);
+
+// Lowers a time-out that is longer, or absent.
+void cap_ms(mongoc_uri_t& uri, const char* option, std::chrono::milliseconds longest);
 
 // A client for one thread. std::runtime_error if it cannot be made (DNS seed list, TLS files).
 ClientPtr make_client(const mongoc_uri_t& uri);

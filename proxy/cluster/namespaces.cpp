@@ -10,6 +10,9 @@
 namespace fieldgate::cluster {
 namespace {
 constexpr std::int32_t socket_timeout_ms = 10000;
+// Members are connected one after the other (checked_stream.cpp): one that swallows packets must leave time
+// to ask the others before the selection ends.
+constexpr std::int32_t connect_timeout_ms = 3000;
 constexpr std::size_t names_in_question_max = 1000;
 constexpr std::uint32_t unauthorized = 13;
 }  // namespace
@@ -23,6 +26,7 @@ NamespaceResolver::NamespaceResolver(NamespaceOptions options)
     : options_(std::move(options)), connection_(std::make_unique<Connection>()) {
     UriPtr uri = parse_uri(options_.uri);
     set_default_ms(*uri, MONGOC_URI_SOCKETTIMEOUTMS, socket_timeout_ms);
+    set_default_ms(*uri, MONGOC_URI_CONNECTTIMEOUTMS, connect_timeout_ms);
     set_default_ms(*uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
                    static_cast<std::int32_t>(options_.selection_timeout.count()));
     if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_SERVERSELECTIONTRYONCE)) {
@@ -138,7 +142,11 @@ NamespaceResolver::Outcome NamespaceResolver::ask_server(const std::string& data
     }
     for (auto& [collection, facts] : collections) {
         const auto answer = answers.find(collection);
-        facts = answer == answers.end() ? analysis::NamespaceFacts{} : answer->second;
+        if (answer == answers.end()) {
+            facts = pins_.apply({database, collection}, {});
+        } else if (answer->second) {
+            facts = pins_.apply({database, collection}, std::move(*answer->second));
+        }
     }
     return Outcome::answered;
 }

@@ -15,6 +15,7 @@
 #include "proxy/bson/view.hpp"
 #include "proxy/cluster/library.hpp"
 #include "proxy/cluster/namespace_queue.hpp"
+#include "proxy/cluster/schema_pins.hpp"
 #include "proxy/keys/worker.hpp"
 
 namespace fieldgate::cluster {
@@ -41,7 +42,8 @@ class NamespaceResolver {
     NamespaceResolver(const NamespaceResolver&) = delete;
     NamespaceResolver& operator=(const NamespaceResolver&) = delete;
 
-    // A namespace that does not exist has the facts of an ordinary collection.
+    // A namespace that does not exist has the facts of an ordinary collection, unless it had a schema before:
+    // see SchemaPins.
     using Done = NamespaceQueue::Done;
     // Any thread; `done` is called once on the resolver's thread (at once if nothing is asked), and never
     // after stop().
@@ -61,6 +63,7 @@ class NamespaceResolver {
     NamespaceOptions options_;
     std::unique_ptr<Connection> connection_;
     NamespaceQueue queue_;
+    SchemaPins pins_;  // of the resolver's thread
     std::string last_warning_;
     std::chrono::steady_clock::time_point last_warning_at_;
     keys::Worker worker_{"namespaces"};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proxy/bson/view.hpp"
+#include "proxy/cluster/checked_stream.hpp"
 #include "proxy/cluster/mongoc.hpp"
 #include "proxy/cluster/primary_tracker.hpp"
 #include "proxy/keys/worker.hpp"
@@ -89,12 +90,13 @@ struct Watcher::State {
     Clock::time_point next_warning = Clock::now() + first_warning_after;
     std::set<HostPort> standalone_warned;
     bool every_member_removed = false;
+    bool begun = false;  // the constructor has let go of the pool
     Clock::time_point next_restart = Clock::now();
 
     keys::Worker probe_worker{"cluster-probe"};
     keys::Worker worker{"cluster-watch", std::chrono::duration_cast<std::chrono::milliseconds>(tick),
                         [this] { on_tick(); }};
-    PoolPtr pool;  // last: its threads call into everything above
+    std::unique_ptr<CheckedPool> pool;  // last: its threads call into everything above
 
     // Changes the tracker and does what follows from it. `change` must not call libmongoc: the lock may be
     // held by the thread that libmongoc is waiting for.
@@ -155,7 +157,7 @@ struct Watcher::State {
     void restart_discovery() {
         {
             const std::lock_guard lock(mutex);
-            if (!every_member_removed || Clock::now() < next_restart) return;
+            if (!begun || !every_member_removed || Clock::now() < next_restart) return;
             every_member_removed = false;
             next_restart = Clock::now() + restart_after;
         }
@@ -172,27 +174,31 @@ struct Watcher::State {
     void start_discovery() {
         const UriPtr uri = parse_uri(options.uri);
         set_default_ms(*uri, MONGOC_URI_HEARTBEATFREQUENCYMS, heartbeat_ms);
+        if (options.connect_timeout_max)
+            cap_ms(*uri, MONGOC_URI_CONNECTTIMEOUTMS, *options.connect_timeout_max);
         // As current drivers do: one seed without replicaSet= is asked for its set, not taken for all there
         // is.
         if (!mongoc_uri_has_option(uri.get(), MONGOC_URI_DIRECTCONNECTION)) {
             mongoc_uri_set_option_as_bool(uri.get(), MONGOC_URI_DIRECTCONNECTION, false);
         }
         bson_error_t error{};
-        pool.reset(mongoc_client_pool_new_with_error(uri.get(), &error));
-        if (!pool) throw std::runtime_error(without_secrets(error.message, options.uri));
+        auto checked = std::make_unique<CheckedPool>(*uri, error);
+        mongoc_client_pool_t* const clients = checked->get();
+        if (clients == nullptr) throw std::runtime_error(without_secrets(error.message, options.uri));
+        pool = std::move(checked);
         if (mongoc_uri_get_appname(uri.get()) == nullptr)
-            mongoc_client_pool_set_appname(pool.get(), "fieldgate");
+            mongoc_client_pool_set_appname(clients, "fieldgate");
 
         mongoc_apm_callbacks_t* callbacks = mongoc_apm_callbacks_new();
         mongoc_apm_set_topology_changed_cb(callbacks, &State::on_topology_changed);
         mongoc_apm_set_server_heartbeat_started_cb(callbacks, &State::on_heartbeat_started);
         mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, &State::on_heartbeat_succeeded);
         mongoc_apm_set_server_heartbeat_failed_cb(callbacks, &State::on_heartbeat_failed);
-        mongoc_client_pool_set_apm_callbacks(pool.get(), callbacks, this);
+        mongoc_client_pool_set_apm_callbacks(clients, callbacks, this);
         mongoc_apm_callbacks_destroy(callbacks);
 
         // Monitoring starts with the first client that is taken.
-        mongoc_client_pool_push(pool.get(), mongoc_client_pool_pop(pool.get()));
+        mongoc_client_pool_push(clients, mongoc_client_pool_pop(clients));
     }
 
     void on_tick() {
@@ -351,6 +357,8 @@ Watcher::Watcher(WatcherOptions options) : state_(std::make_unique<State>()) {
     state_->options = std::move(options);
     state_->sockets = socket_options(state_->options.uri);
     state_->start_discovery();
+    const std::lock_guard lock(state_->mutex);
+    state_->begun = true;
 }
 
 Watcher::~Watcher() {

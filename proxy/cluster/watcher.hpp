@@ -14,6 +14,8 @@ namespace fieldgate::cluster {
 
 struct WatcherOptions {
     std::string uri;
+    // Connecting to a member takes no longer than this, whatever the connection string says.
+    std::optional<std::chrono::milliseconds> connect_timeout_max{};
     // A member stopped taking writes, or is gone. Once for each time; from the watcher's thread.
     std::function<void(const HostPort&)> on_member_lost;
     // What happens to the deployment, for the log; from the watcher's thread. `member` may be empty.

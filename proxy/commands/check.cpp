@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <chrono>
 #include <future>
 #include <ostream>
 #include <stdexcept>
@@ -9,7 +11,9 @@
 #include "proxy/cluster/watcher.hpp"
 #include "proxy/commands/commands.hpp"
 #include "proxy/commands/key_use.hpp"
+#include "proxy/commands/upstream_options.hpp"
 #include "proxy/keys/broker.hpp"
+#include "proxy/net/preflight.hpp"
 
 namespace fieldgate::commands {
 namespace {
@@ -41,23 +45,31 @@ class Report {
     int code_ = exit_ok;
 };
 
-void check_cluster(const config::Config& config, Report& report) {
+// How long somebody at a terminal waits for a server that may not be there. `run` is more patient.
+constexpr std::chrono::milliseconds patience{5000};
+
+// False if nothing that takes writes was found.
+bool check_cluster(const config::Config& config, Report& report) {
     try {
-        cluster::Watcher watcher({.uri = config.upstream.uri, .on_member_lost = {}, .log = {}});
+        cluster::Watcher watcher({.uri = config.upstream.uri,
+                                  .connect_timeout_max = patience / 2,
+                                  .on_member_lost = {},
+                                  .log = {}});
         std::promise<std::pair<std::optional<cluster::HostPort>, std::string>> promise;
-        watcher.find_primary(config.upstream.election_wait,
+        watcher.find_primary(std::min(config.upstream.election_wait, patience),
                              [&](std::optional<cluster::HostPort> member, std::string why) {
                                  promise.set_value({std::move(member), std::move(why)});
                              });
         const auto [member, why] = promise.get_future().get();
         if (member) {
             report.passed("cluster: " + member->text() + " takes writes");
-        } else {
-            report.failed(exit_unavailable, "cluster: " + why);
+            return true;
         }
+        report.failed(exit_unavailable, "cluster: " + why);
     } catch (const std::runtime_error& error) {
         report.failed(exit_unavailable, std::string("cluster: ") + error.what());
     }
+    return false;
 }
 
 bool check_local_kms(const crypto::MasterKey& master_key, Report& report) {
@@ -77,12 +89,17 @@ bool check_local_kms(const crypto::MasterKey& master_key, Report& report) {
     return false;
 }
 
+std::string key_vault_name(const config::Config& config) {
+    return config.key_vault.database + "." + config.key_vault.collection;
+}
+
 void check_keys(const config::Config& config, crypto::MasterKey master_key, Report& report) {
-    const std::string name = config.key_vault.database + "." + config.key_vault.collection;
+    const std::string name = key_vault_name(config);
     std::optional<cluster::KeyVaultClient> client;
     try {
         client.emplace(cluster::KeyVaultOptions{config.key_vault.uri, config.key_vault.database,
-                                                config.key_vault.collection, config.upstream.election_wait});
+                                                config.key_vault.collection, config.upstream.election_wait,
+                                                patience});
     } catch (const std::runtime_error& error) {
         report.failed(exit_unavailable, "key vault " + name + ": " + error.what());
         return;
@@ -128,19 +145,26 @@ int check(const std::filesystem::path& file, bool connect, Console console) {
     const auto config = load_configuration(file, console.err);
     if (!config) return exit_configuration;
     auto master_key = load_master_key(*config);
-    if (const auto* error = std::get_if<MasterKeyError>(&master_key); error != nullptr && config->local_kms) {
-        console.err << error->text << '\n';
-        return exit_configuration;
-    }
+    std::vector<std::string> problems = net::start_problems(*config, upstream_options(*config));
+    if (const auto* error = std::get_if<MasterKeyError>(&master_key); error != nullptr && config->local_kms)
+        problems.push_back(error->text);
+    for (const std::string& problem : problems) console.err << problem << '\n';
+    if (!problems.empty()) return exit_configuration;
     console.out << "ok      " << file.string() << " (protected namespaces: " << config->schemas.size()
                 << ", roles: " << config->roles.size() << ", listeners: " << config->listeners.size()
                 << ")\n";
     if (!connect) return exit_ok;
 
     Report report(console);
-    check_cluster(*config, report);
+    const bool has_cluster = check_cluster(*config, report);
     if (auto* key = std::get_if<crypto::MasterKey>(&master_key)) {
-        if (check_local_kms(*key, report)) check_keys(*config, std::move(*key), report);
+        const bool has_kms = check_local_kms(*key, report);
+        if (!has_cluster && config->key_vault.uri == config->upstream.uri) {
+            report.failed(exit_unavailable, "key vault " + key_vault_name(*config) +
+                                                ": not asked, it is in the cluster that did not answer");
+        } else if (has_kms) {
+            check_keys(*config, std::move(*key), report);
+        }
     } else if (!config->schemas.empty()) {
         report.failed(exit_configuration, std::get<MasterKeyError>(master_key).text);
     }

@@ -33,9 +33,10 @@ struct Console {
 // be written.
 int init(const std::filesystem::path& directory, Console console);
 
-// `fieldgate check -c FILE [--connect]`: every problem with file and line. With `connect` also: does the
-// cluster answer, can the key vault be read, does the local KMS unwrap what it wrapped, is every key that a
-// schema names there and usable.
+// `fieldgate check -c FILE [--connect]`: every problem with file and line; certificates, keys and listeners'
+// addresses as `run` would find them, but nothing is bound. With `connect` also: does the cluster answer
+// (within about 5 seconds), can the key vault be read, does the local KMS unwrap what it wrapped, is every
+// key that a schema names there and usable.
 int check(const std::filesystem::path& file, bool connect, Console console);
 
 // `fieldgate keys create`: prints the new key's UUID.

@@ -33,21 +33,27 @@ std::vector<NamespaceName> namespaces_of(const Plan& plan) {
     return names;
 }
 
+std::string encrypted_by(const config::ProtectedNamespace& entry, const config::Config& config) {
+    return "encrypted fields: " + std::to_string(entry.schema->fields().size()) + ", from " +
+           source_of(entry, config);
+}
+
 std::string what_it_is(const NamespaceName& name, const Plan& plan, const config::Config& config,
                        const analysis::Catalog* catalog) {
     if (config.is_key_vault(name.database, name.collection)) return "the key vault";
-    const auto* part = plan.fields ? plan.fields->find(name.database, name.collection) : nullptr;
-    const config::ProtectedNamespace* entry =
-        part != nullptr ? part->protected_namespace.get() : config.find(name.database, name.collection);
-    if (entry != nullptr)
-        return "encrypted fields: " + std::to_string(entry->schema->fields().size()) + ", from " +
-               source_of(*entry, config);
+    if (const auto* part = plan.fields ? plan.fields->find(name.database, name.collection) : nullptr)
+        return encrypted_by(*part->protected_namespace, config);
+    if (const auto* entry = config.find(name.database, name.collection)) return encrypted_by(*entry, config);
     if (catalog == nullptr)
         return "not in the configuration; taken for a collection without a schema of its own, which "
                "--connect "
                "would ask the cluster";
     const analysis::NamespaceFacts* facts = catalog->find(name.database, name.collection);
-    if (facts == nullptr || !facts->is_view) return "nothing encrypted";
+    if (facts == nullptr) return "not asked about";
+    if (facts->server_schema) return encrypted_by(*facts->server_schema, config);
+    if (facts->validator_encrypts)
+        return "its own validator encrypts, but cannot be applied: " + facts->schema_problem;
+    if (!facts->is_view) return "nothing encrypted";
     std::string text = "a view over ";
     for (const NamespaceName& read : facts->reads)
         text += (&read == &facts->reads.front() ? "" : ", ") + read.database + "." + read.collection;

@@ -1,9 +1,7 @@
 #include <ostream>
 #include <stdexcept>
 
-#include "config/schema_builder.hpp"
 #include "config/schema_writer.hpp"
-#include "proxy/bson/node.hpp"
 #include "proxy/cluster/collections.hpp"
 #include "proxy/commands/commands.hpp"
 #include "proxy/commands/schema_keys.hpp"
@@ -55,10 +53,10 @@ void print_losers(const config::Config& config, const config::ProtectedNamespace
 
 // The schema of the collection's own validator, for a namespace that the configuration does not list.
 struct ServerSchema {
-    std::shared_ptr<const config::Schema> schema;  // null: see below
-    std::string none;                              // why there is nothing to show
-    std::vector<std::string> problems;             // the validator encrypts, but cannot be applied
-    std::string error;                             // the server could not be asked
+    config::NamespaceRef applied;  // null: see below
+    std::string none;              // why there is nothing to show
+    std::string problem;           // why the validator, which encrypts, cannot be applied
+    std::string error;             // the server could not be asked
 };
 
 ServerSchema ask_server(const config::Config& config, const analysis::NamespaceName& name) {
@@ -78,8 +76,7 @@ ServerSchema ask_server(const config::Config& config, const analysis::NamespaceN
         result.none = "there is no such collection";
         return result;
     }
-    const auto entry = bson::DocumentView::unchecked(*described.entry);
-    const auto facts = analysis::facts_of(name.database, entry);
+    const auto facts = analysis::facts_of(name.database, bson::DocumentView::unchecked(*described.entry));
     if (!facts) {
         result.error = facts.error().message();
         return result;
@@ -92,21 +89,8 @@ ServerSchema ask_server(const config::Config& config, const analysis::NamespaceN
         result.none = "the collection's validator encrypts nothing";
         return result;
     }
-    const auto schema = entry.find("options")->document().find("validator")->document().find("$jsonSchema");
-    if (!schema || !schema->is_document()) {
-        result.problems.emplace_back("`encrypt` stands outside of the validator's $jsonSchema");
-        return result;
-    }
-    const auto node = bson::to_node(schema->document(), "$jsonSchema");
-    if (!node) {
-        result.problems.push_back("$jsonSchema: " + node.error().message());
-        return result;
-    }
-    config::BuiltSchema built = config::build_schema(*node, config::SchemaOrigin::remote);
-    for (const config::SchemaProblem& problem : built.problems)
-        result.problems.push_back("$jsonSchema" + (problem.path.empty() ? "" : "." + problem.path) + ": " +
-                                  problem.what);
-    result.schema = std::move(built.schema);
+    result.problem = facts->schema_problem;
+    result.applied = facts->server_schema;
     return result;
 }
 
@@ -153,10 +137,10 @@ int print_absence(const ServerSchema& server, const std::string& name, bool json
         console.err << "cluster: " << server.error << '\n';
         return exit_unavailable;
     }
-    if (!server.problems.empty()) {
+    if (!server.problem.empty()) {
         console.err << name
-                    << ": the collection's validator cannot be applied, so that the namespace is refused:\n";
-        for (const std::string& problem : server.problems) console.err << "  " << printable(problem) << '\n';
+                    << ": the collection's validator cannot be applied, so that the namespace is refused: "
+                    << printable(server.problem) << '\n';
         return exit_configuration;
     }
     const std::string text = name + ": not in the configuration; " + server.none + '\n';
@@ -176,20 +160,17 @@ int show_schema(const std::filesystem::path& file, const ShowSchema& options, Co
     if (!config) return exit_configuration;
     const std::string full_name = printable(options.name);
     const config::ProtectedNamespace* listed = config->find(name->database, name->collection);
-    config::ProtectedNamespace server_entry;
+    ServerSchema server;
     if (listed == nullptr) {
-        ServerSchema server;
         if (config->is_key_vault(name->database, name->collection))
             server.none = "it is the key vault, which has no schema";
         else if (options.connect && config->unlisted_namespaces == Unlisted::server)
             server = ask_server(*config, *name);
         else
             server.none = unlisted_text(config->unlisted_namespaces);
-        if (!server.schema) return print_absence(server, full_name, options.json, console);
-        server_entry.schema = server.schema;
-        server_entry.index = config::ProtectedNamespace::not_listed;
+        if (!server.applied) return print_absence(server, full_name, options.json, console);
     }
-    const config::ProtectedNamespace& entry = listed != nullptr ? *listed : server_entry;
+    const config::ProtectedNamespace& entry = listed != nullptr ? *listed : *server.applied;
     if (options.json) return print_json(entry, *name, *config, options.connect, console);
     std::ostream& out = console.out;
     out << full_name << "\nschema:    " << source_of(entry, *config) << '\n';

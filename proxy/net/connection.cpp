@@ -203,6 +203,7 @@ asio::awaitable<void> Connection::serve() {
         }
         handling_ = true;
         if (session_.outstanding() >= session::Session::outstanding_max) co_await wait_for_replies();
+        const bool alone = session_.outstanding() == 0;
         session::RequestOutcome outcome = session_.on_request(*request, Clock::now());
         if (!is_final(outcome.action)) {
             ok = co_await decide(*request, outcome);
@@ -210,6 +211,7 @@ asio::awaitable<void> Connection::serve() {
         }
         if (outcome.action == session::RequestAction::forward) {
             BOOST_ASSERT(relaying_);
+            standing_.request_sent(session_.last_command(), wire::Header::parse(*request).request_id, alone);
             if (!upstream_lock_.try_acquire()) co_await upstream_lock_.acquire();
             {
                 const WriteLock::Hold hold(upstream_lock_);
@@ -375,18 +377,27 @@ asio::awaitable<bool> Connection::write_answers(wire::Buffer first) {
 
 asio::awaitable<bool> Connection::draw_memory(MemoryBudget::Grant& grant, std::size_t bytes, Event& event) {
     MemoryBudget& memory = worker_.process().memory;
-    grant = memory.try_draw(bytes);
+    MemoryBudget::Claimant waiting_as = claimant();
+    grant = memory.try_draw(bytes, waiting_as);
     if (grant) co_return true;
     WorkerCounters::add(worker_.own_counters().memory_waits, 1);
     // The wake-up may come after this connection is gone, or in the middle of another wait of the same event:
     // it says nothing but "look again".
     const auto alive = std::make_shared<Event*>(&event);
-    const auto place = memory.queue(bytes, [alive, mailbox = worker_.mailbox()] {
+    const std::function<void()> wake = [alive, mailbox = worker_.mailbox()] {
         mailbox->post([alive] {
             if (*alive != nullptr) (*alive)->notify();
         });
-    });
-    while (!ended_ && !place->granted()) co_await event.wait();
+    };
+    auto place = memory.queue(bytes, waiting_as, wake);
+    while (!ended_ && !place->granted()) {
+        co_await event.wait();
+        if (waiting_as.is_stranger && !standing_.is_stranger() && !place->granted()) {
+            // The reply that proved it came meanwhile: it need not wait with the strangers.
+            waiting_as = claimant();
+            place = memory.queue(bytes, waiting_as, wake);
+        }
+    }
     *alive = nullptr;
     if (ended_) co_return false;
     grant = place->take();

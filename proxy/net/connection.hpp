@@ -8,6 +8,7 @@
 
 #include "proxy/net/event.hpp"
 #include "proxy/net/process.hpp"
+#include "proxy/net/standing.hpp"
 #include "proxy/net/stream.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/wire/frame_reader.hpp"
@@ -81,6 +82,7 @@ class Connection {
     asio::awaitable<void> yield();
     asio::awaitable<void> sleep(std::chrono::milliseconds duration);
 
+    MemoryBudget::Claimant claimant() const { return {listener_, standing_.is_stranger()}; }
     bool settled() const;  // nothing is owed to the client and nothing is being written
     void check_progress(Clock::time_point now);
     void log_refusal(const session::RequestOutcome& outcome) const;
@@ -107,6 +109,7 @@ class Connection {
     Event reply_event_;    // what relay_replies() waits for
     MemoryBudget::Grant request_grant_;
     MemoryBudget::Grant reply_grant_;
+    Standing standing_;
 
     Clock::time_point deadline_ = Clock::time_point::max();
     // While a large message holds memory: what the client had sent and taken when it last moved on enough.

@@ -64,6 +64,7 @@ asio::awaitable<void> Connection::relay_replies() {
 
         // One whole reply through the session and on to the client.
         const wire::Bytes reply = *replies_.next(ec);
+        standing_.reply_seen(reply);
         const bool more_to_come = says_more_to_come(reply);
         session::ReplyOutcome outcome = session_.on_reply(reply, Clock::now());
         if (outcome.action == session::ReplyAction::again ||
@@ -135,6 +136,7 @@ asio::awaitable<bool> Connection::stream_reply(std::size_t message_bytes) {
     if (!client_lock_.try_acquire()) co_await client_lock_.acquire();
     const WriteLock::Hold hold(client_lock_);
     session_.reply_started(first);
+    standing_.reply_seen(first);
     bool ok = co_await write_client(first);
     std::size_t left_bytes = message_bytes - first.size();
     if (ok && left_bytes != 0) {

@@ -34,7 +34,7 @@ struct Process {
     std::function<void(const HostPort&)> member_lost;
 
     explicit Process(std::shared_ptr<const config::Config> c)
-        : config(std::move(c)), memory(config->limits.memory_bytes) {}
+        : config(std::move(c)), memory(config->limits.memory_bytes, config->listeners.size()) {}
 };
 
 }  // namespace fieldgate::net

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "proxy/net/connection.hpp"
+#include "proxy/net/listener_address.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/net/worker.hpp"
 #include "proxy/observe/log.hpp"
@@ -37,7 +38,7 @@ std::string address_text(const tcp::endpoint& endpoint) {
 
 [[noreturn]] void fail(const config::Listener& listener, const std::string& address,
                        const std::string& cause) {
-    throw std::runtime_error("listener " + listener.name + " cannot listen on " + address + ": " + cause);
+    throw std::runtime_error(cannot_listen(listener, address, cause));
 }
 
 // The processors this process may run on, which taskset and containers make fewer than the machine has.
@@ -148,12 +149,9 @@ void Server::listen() {
 // Each worker gets a socket of its own on the same port; the kernel spreads the connections over them.
 std::vector<BoundAddress> Server::State::listen_tcp(std::size_t index) {
     const config::Listener& listener = process.config->listeners[index];
-    const std::string wanted = listener.host + ":" + std::to_string(listener.port);
     error_code ec;
-    tcp::resolver resolver(workers.front()->context());
-    const auto results =
-        resolver.resolve(listener.host, std::to_string(listener.port), tcp::resolver::passive, ec);
-    if (ec || results.empty()) fail(listener, wanted, ec.message());
+    const auto results = resolve_listener(workers.front()->context(), listener, ec);
+    if (ec) fail(listener, listener_address(listener), ec.message());
     std::vector<BoundAddress> bound;
     std::uint16_t port = listener.port;
     for (const auto& result : results) {
@@ -179,7 +177,7 @@ std::vector<BoundAddress> Server::State::listen_tcp(std::size_t index) {
 
 BoundAddress Server::State::listen_unix(std::size_t index) {
     const config::Listener& listener = process.config->listeners[index];
-    const std::string text = "unix:" + listener.unix_path.string();
+    const std::string text = listener_address(listener);
     Worker& worker = *workers.front();
     error_code ec;
     const unix_socket::endpoint endpoint(listener.unix_path.string());

@@ -54,11 +54,17 @@ std::optional<Refusal> judge_key_vault(const Plan& plan, const Role& role) {
                                   " the key vault (`key_vault`)");
 }
 
-// A whole database is gone with the protected namespaces in it.
+// A whole database is gone with the protected namespaces in it; which those are whose schema is the server's
+// is not known.
 bool deletes_protected_documents(const Plan& plan, const Config& config) {
+    const auto deletes = [](const analysis::PartUse& use) { return use.deletes; };
+    if (std::any_of(plan.part_uses.begin(), plan.part_uses.end(), deletes)) return true;
     if (!plan.deletes) return false;
     if (plan.touches_protected()) return true;
-    return plan.collection.empty() && plan.access == analysis::Access::write && plan.others.empty() &&
+    const bool whole_database =
+        plan.collection.empty() && plan.access == analysis::Access::write && plan.others.empty();
+    if (!whole_database) return false;
+    return config.unlisted_namespaces == Config::Unlisted::server ||
            std::any_of(config.schemas.begin(), config.schemas.end(),
                        [&](const config::ProtectedNamespace& schema) {
                            return config::NamespacePattern{schema.pattern.database, "*"}.matches(

@@ -5,11 +5,22 @@
 
 namespace fieldgate::session {
 
-FieldKeys::FieldKeys(const analysis::FieldSpace& fields) : fields_(fields), entries_(fields.size()) {}
+namespace {
+
+void add_name(std::string_view name, keys::KeyRequest& request) {
+    if (std::find(request.alt_names.begin(), request.alt_names.end(), name) == request.alt_names.end())
+        request.alt_names.emplace_back(name);
+}
+
+}  // namespace
+
+FieldKeys::FieldKeys(const analysis::FieldSpace& fields, const config::Config& config)
+    : fields_(fields), config_(config), entries_(fields.size()) {}
 
 void FieldKeys::begin(keys::KeyRing& ring, keys::Clock::time_point now) {
     ring_ = &ring;
     now_ = now;
+    owners_.clear();
     for (Entry& entry : entries_) {
         entry.name_error = nullptr;
         entry.found = {};
@@ -31,6 +42,7 @@ void FieldKeys::resolve(std::uint16_t field) {
         entry.id_known = true;
         return;
     }
+    if (!std::holds_alternative<config::KeyAltName>(key)) return;
     const keys::KeyRing::Named named = ring_->find_name(alt_name(field), now_);
     entry.name_error = named.error;
     if (named.id != nullptr) {
@@ -66,10 +78,64 @@ void FieldKeys::collect(std::uint16_t field, keys::KeyRequest& request) {
             request.ids.push_back(id);
         return;
     }
-    std::string name = alt_name(field);
-    if (std::find(request.alt_names.begin(), request.alt_names.end(), name) == request.alt_names.end()) {
-        request.alt_names.push_back(std::move(name));
+    if (std::holds_alternative<config::KeyAltName>(fields_.field(field).key))
+        add_name(alt_name(field), request);
+}
+
+FieldKeys::Named FieldKeys::find_name(std::string_view name) {
+    BOOST_ASSERT_MSG(ring_ != nullptr, "begin() comes first");
+    const keys::KeyRing::Named named = ring_->find_name(name, now_);
+    if (named.id == nullptr) return {nullptr, {nullptr, named.error}};
+    const keys::KeyRing::Found found = ring_->find(*named.id, now_);
+    return {named.id, {found.cipher, found.error}};
+}
+
+void FieldKeys::collect_name(std::string_view name, keys::KeyRequest& request) {
+    const Named named = find_name(name);
+    if (named.found.cipher != nullptr || named.found.error != nullptr) return;
+    if (named.id != nullptr) {
+        request.ids.push_back(*named.id);
+    } else {
+        request.alt_names.emplace_back(name);
     }
+}
+
+FieldKeys::Owner FieldKeys::owner_of(const crypto::KeyId& id, keys::KeyRequest& missing) {
+    const auto known = owners_.find(id);
+    if (known != owners_.end()) return known->second;
+    const Owner owner = look_for_owner(id, missing);
+    if (owner != Owner::unresolved) owners_.emplace(id, owner);
+    return owner;
+}
+
+FieldKeys::Owner FieldKeys::look_for_owner(const crypto::KeyId& id, keys::KeyRequest& missing) {
+    bool unresolved = false;
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+        const auto field = static_cast<std::uint16_t>(i);
+        if (!fields_.field(field).has_static_key()) continue;
+        resolve(field);
+        const Entry& entry = entries_[field];
+        if (entry.id_known && entry.id == id) return Owner::a_schema;
+        if (entry.id_known || entry.name_error != nullptr) continue;
+        add_name(alt_name(field), missing);
+        unresolved = true;
+    }
+    for (const config::ProtectedNamespace& listed : config_.schemas) {
+        for (const config::EncryptedField& field : listed.schema->fields()) {
+            if (const auto* uuid = std::get_if<config::KeyUuid>(&field.key)) {
+                if (*uuid == id.bytes) return Owner::a_schema;
+                continue;
+            }
+            const auto* name = std::get_if<config::KeyAltName>(&field.key);
+            if (name == nullptr || name->name.find("{database}") != std::string::npos) continue;
+            const keys::KeyRing::Named named = ring_->find_name(name->name, now_);
+            if (named.id != nullptr && *named.id == id) return Owner::a_schema;
+            if (named.id != nullptr || named.error != nullptr) continue;
+            add_name(name->name, missing);
+            unresolved = true;
+        }
+    }
+    return unresolved ? Owner::unresolved : Owner::none;
 }
 
 }  // namespace fieldgate::session

@@ -62,7 +62,7 @@ bool needs_key(const config::FieldRule& rule) {
 
 FieldReader::FieldReader(const analysis::FieldSpace& fields, const config::Role& role,
                          const config::Config& config)
-    : fields_(fields), config_(config), limits_{config.limits.nesting_levels}, keys_(fields) {
+    : fields_(fields), limits_{config.limits.nesting_levels}, keys_(fields, config) {
     opens_plain_ = role.reveals_everything();
     rules_.reserve(fields.size());
     for (const analysis::FieldSpace::Part& part : fields.parts()) {
@@ -107,12 +107,16 @@ FieldReader::Fit FieldReader::fit(std::uint16_t field, const crypto::CiphertextV
     return Fit::yes;
 }
 
-// Each document names the key of such a field itself. Any key may be it, but for those that a schema gives to
-// other fields: whoever can move ciphertexts in the store must not have them opened under this field's rule.
+// Each document names the key of such a field itself. Any key may be it, but for those of other fields.
 FieldReader::Fit FieldReader::fit_document_key(std::uint16_t field, const crypto::KeyId& id) {
-    bool name_missing = false;
-    if (is_key_of_schemas(id, name_missing)) return Fit::no;
-    if (name_missing) return Fit::key_missing;
+    switch (keys_.owner_of(id, missing_)) {
+        case FieldKeys::Owner::a_schema:
+            return Fit::no;
+        case FieldKeys::Owner::unresolved:
+            return Fit::key_missing;
+        case FieldKeys::Owner::none:
+            break;
+    }
     const keys::KeyRing::Found found = ring_->find(id, now_);
     if (found.error != nullptr) {
         refusal_ = {found.error->code, analysis::code_name(found.error->code), found.error->errmsg};
@@ -125,37 +129,6 @@ FieldReader::Fit FieldReader::fit_document_key(std::uint16_t field, const crypto
     field_ = field;
     cipher_ = found.cipher;
     return Fit::yes;
-}
-
-bool FieldReader::is_key_of_schemas(const crypto::KeyId& id, bool& name_missing) {
-    for (std::size_t i = 0; i < fields_.size(); ++i) {
-        const auto field = static_cast<std::uint16_t>(i);
-        if (!fields_.field(field).has_static_key()) continue;
-        const crypto::KeyId* const own = keys_.id(field);
-        if (own != nullptr && *own == id) return true;
-        if (own == nullptr && keys_.find(field).error == nullptr) {
-            keys_.collect(field, missing_);
-            name_missing = true;
-        }
-    }
-    for (const config::ProtectedNamespace& entry : config_.schemas) {
-        for (const config::EncryptedField& field : entry.schema->fields()) {
-            if (const auto* uuid = std::get_if<config::KeyUuid>(&field.key)) {
-                if (*uuid == id.bytes) return true;
-                continue;
-            }
-            const auto* name = std::get_if<config::KeyAltName>(&field.key);
-            // One name for each database: those of other databases cannot be listed.
-            if (name == nullptr || name->name.find("{database}") != std::string::npos) continue;
-            const keys::KeyRing::Named named = ring_->find_name(name->name, now_);
-            if (named.id != nullptr && *named.id == id) return true;
-            if (named.id != nullptr || named.error != nullptr) continue;
-            if (std::ranges::find(missing_.alt_names, name->name) == missing_.alt_names.end())
-                missing_.alt_names.push_back(name->name);
-            name_missing = true;
-        }
-    }
-    return false;
 }
 
 Fate FieldReader::judge_blob(std::uint16_t field, bson::Bytes value, Fate with_key, Fate unfit) {

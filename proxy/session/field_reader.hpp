@@ -70,12 +70,10 @@ class FieldReader {
     const config::FieldRule& rule(std::uint16_t field) const { return *rules_[field]; }
     Fit fit(std::uint16_t field, const crypto::CiphertextView& blob);
     Fit fit_document_key(std::uint16_t field, const crypto::KeyId& id);
-    bool is_key_of_schemas(const crypto::KeyId& id, bool& name_missing);
     Fate judge_blob(std::uint16_t field, bson::Bytes value, Fate with_key, Fate unfit);
     void refuse(std::string_view why);
 
     const analysis::FieldSpace& fields_;
-    const config::Config& config_;
     std::vector<const config::FieldRule*> rules_;  // by number of the field
     bson::Limits limits_;
     FieldKeys keys_;

@@ -166,6 +166,14 @@ void append_codes(Builder& out, const Known& known) {
     if (!known.code_name.empty()) out.append_string("codeName", known.code_name);
 }
 
+// The first element of that name, if it is a number of things.
+void append_count(Builder& out, DocumentView entry, std::string_view key) {
+    const auto element = entry.find(key);
+    const auto count = element ? element->whole_number() : std::nullopt;
+    if (count && *count >= 0 && *count <= std::numeric_limits<std::int32_t>::max())
+        out.append_int32(key, static_cast<std::int32_t>(*count));
+}
+
 }  // namespace
 
 void rebuild_command_error(DocumentView reply, bson::Buffer& out) {
@@ -196,17 +204,23 @@ void rebuild_command_error(DocumentView reply, bson::Buffer& out) {
 void rebuild_write_error(DocumentView entry, bson::Buffer& out) {
     const Known known = read(entry);
     Builder document(out);
-    for (const Element element : entry) {
-        if (element.key() != "index") continue;
-        const std::optional<std::int64_t> index = element.whole_number();
-        if (index && *index >= 0 && *index <= std::numeric_limits<std::int32_t>::max()) {
-            document.append_int32("index", static_cast<std::int32_t>(*index));
-        }
-        break;
-    }
+    append_count(document, entry, "index");
     append_codes(document, known);
     if (known.key_pattern) append_key_pattern(document, *known.key_pattern);
     document.append_string("errmsg", text_of(known, "refused the write"));
+    document.finish();
+}
+
+void rebuild_bulk_error(DocumentView entry, bson::Buffer& out) {
+    const Known known = read(entry);
+    Builder document(out);
+    document.append_double("ok", 0.0);
+    append_count(document, entry, "idx");
+    append_codes(document, known);
+    if (known.key_pattern) append_key_pattern(document, *known.key_pattern);
+    document.append_string("errmsg", text_of(known, "refused the write"));
+    append_count(document, entry, "n");
+    append_count(document, entry, "nModified");
     document.finish();
 }
 

@@ -22,6 +22,9 @@ void rebuild_command_error(bson::DocumentView reply, bson::Buffer& out);
 // One entry of writeErrors: index, code, keyPattern, errmsg.
 void rebuild_write_error(bson::DocumentView entry, bson::Buffer& out);
 
+// One failed operation of a bulkWrite: ok, idx, code, codeName, keyPattern, errmsg, n, nModified.
+void rebuild_bulk_error(bson::DocumentView entry, bson::Buffer& out);
+
 // writeConcernError: code, codeName, errmsg.
 void rebuild_write_concern_error(bson::DocumentView entry, bson::Buffer& out);
 

@@ -45,6 +45,17 @@ const SchemaNode* node_alike(const SchemaNode& parent, std::string_view key) {
     }
 }
 
+// For paths that may mean one field or another, or something inside one: who may not see everything gets the
+// strictest, and nothing is opened.
+const SchemaNode& undecided() {
+    static const SchemaNode node = [] {
+        SchemaNode made;
+        made.unknown = true;
+        return made;
+    }();
+    return node;
+}
+
 }  // namespace
 
 ReplyWalk::ReplyWalk(const wire::OpMsg& reply, wire::Bytes frame, const ReplyShape& shape,
@@ -144,6 +155,7 @@ void ReplyWalk::close_document() {
 ReplyWalk::Target ReplyWalk::target_of(const Frame& inside, const Element& element) const {
     if (inside.node == nullptr) return {inside.where};
     if (inside.array || inside.node->unknown) return {Where::result, inside.node, inside.place};
+    if (inside.node->dotted_keys) return target_of_path(inside, element.key());
     if (const SchemaNode* child = inside.node->child(element.key()))
         return {Where::result, child, inside.place};
     if (reader_.withholds()) {
@@ -152,6 +164,18 @@ ReplyWalk::Target ReplyWalk::target_of(const Frame& inside, const Element& eleme
         }
     }
     return {};
+}
+
+ReplyWalk::Target ReplyWalk::target_of_path(const Frame& inside, std::string_view path) const {
+    // The outermost value is a document: a number there is a name.
+    if (inside.node->child(path.substr(0, path.find('.'))) == nullptr) {
+        const SchemaNode* const alike = reader_.withholds() ? node_alike(*inside.node, path) : nullptr;
+        return alike == nullptr ? Target{} : Target{Where::result, alike, Place::alike};
+    }
+    const config::PathMatch match = config::match_path(*inside.node, path);
+    if (match.below_protected) return {Where::result, &undecided(), Place::alike};
+    if (match.node == nullptr) return {};
+    return {Where::result, match.node, inside.place};
 }
 
 ReplyWalk::Next ReplyWalk::visit(const Element& element) {
@@ -170,11 +194,10 @@ ReplyWalk::Next ReplyWalk::visit(const Element& element) {
         case Where::verbatim:
             return visit_plain(element, Where::verbatim);
         case Where::bulk_batch:
-            if (element.is_document()) return enter(element, {Where::bulk_entry});
-            return visit_plain(element, Where::verbatim);
+            return visit_bulk_entry(element);
         case Where::bulk_entry:
-            if (element.key() == "errmsg" || element.key() == "errInfo" || element.key() == "keyValue")
-                return drop(element);
+            if (element.key() == "upserted" && element.is_document())
+                return enter(element, {Where::upserted_entry});
             return visit_plain(element, Where::verbatim);
         case Where::upserted:
             if (element.is_document()) return enter(element, {Where::upserted_entry});
@@ -223,6 +246,20 @@ ReplyWalk::Next ReplyWalk::visit_reply(const Element& element) {
     return visit_plain(element, Where::verbatim);
 }
 
+// What failed is written anew whole: only that quotes values.
+ReplyWalk::Next ReplyWalk::visit_bulk_entry(const Element& element) {
+    if (!element.is_document()) return refuse_malformed("a result of a bulkWrite in it is not a document");
+    const auto entry = DocumentView::check_top_level(element.value());
+    if (!entry) return refuse_malformed(entry.error());
+    bool failed = false;
+    for (const Element each : *entry) {
+        const std::string_view key = each.key();
+        failed = failed || (key == "ok" && !each.truthy()) || key == "code" || key == "errmsg" ||
+                 key == "errInfo" || key == "keyValue";
+    }
+    return failed ? rebuild(element, rebuild_bulk_error) : enter(element, {Where::bulk_entry});
+}
+
 ReplyWalk::Next ReplyWalk::visit_result(const Element& element, const Target& target) {
     if (target.node == nullptr) return visit_plain(element, target.where);
     if (target.node->unknown) return visit_unknown(element, target);
@@ -240,7 +277,10 @@ ReplyWalk::Next ReplyWalk::visit_protected(const Element& element, const Target&
 
 // What a stage computed: it may be a value of a field, hold some, or neither.
 ReplyWalk::Next ReplyWalk::visit_unknown(const Element& element, const Target& target) {
-    if (!reader_.withholds() && is_container(element.type())) return enter(element, target);
+    if (!reader_.withholds()) {
+        if (target.place == Place::alike) return visit_plain(element, Where::verbatim);
+        if (is_container(element.type())) return enter(element, target);
+    }
     return carry_out(reader_.judge_unknown(element.type(), element.value()), element);
 }
 

@@ -64,12 +64,14 @@ class ReplyWalk {
 
     Next visit(const bson::Element& element);
     Next visit_reply(const bson::Element& element);
+    Next visit_bulk_entry(const bson::Element& element);
     Next visit_result(const bson::Element& element, const Target& target);
     Next visit_protected(const bson::Element& element, const Target& target);
     Next visit_unknown(const bson::Element& element, const Target& target);
     Next carry_out(Fate fate, const bson::Element& element);
     Next visit_plain(const bson::Element& element, Where where);
     Target target_of(const Frame& inside, const bson::Element& element) const;
+    Target target_of_path(const Frame& inside, std::string_view path) const;
 
     Next enter(const bson::Element& element, const Target& target);
     Next open(const bson::Element& element, bool masked);

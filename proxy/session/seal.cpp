@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "crypto/ciphertext.hpp"
+#include "proxy/bson/number.hpp"
 #include "proxy/session/field_keys.hpp"
 #include "proxy/wire/message_editor.hpp"
 
@@ -31,6 +32,11 @@ constexpr std::size_t growth_bytes_max = sealed_value_bytes(0);
 constexpr std::size_t growth_bytes_min = growth_bytes_max - 15;
 static_assert(sealed_value_bytes(16) - 16 == growth_bytes_max &&
               sealed_value_bytes(15) - 15 == growth_bytes_min);
+// Numbers that are turned into another type first keep within that.
+static_assert(sealed_value_bytes(8) - 4 <= growth_bytes_max && sealed_value_bytes(4) - 8 >= growth_bytes_min);
+
+// Keys that the documents of one message may name by JSON pointers: each is looked up in one slice.
+constexpr std::size_t named_keys_max = 10000;
 
 // The documents of a message from front to back, to know how large each of them becomes.
 class Documents {
@@ -75,11 +81,11 @@ class Documents {
 
 struct Sealer::State {
     State(const wire::OpMsg& message, wire::Bytes frame_bytes, const analysis::Plan& sealed_plan,
-          std::size_t message_bytes_max)
+          const config::Config& config, std::size_t message_bytes_max)
         : frame(frame_bytes),
           plan(sealed_plan),
           output_bytes_max(message_bytes_max),
-          keys(*sealed_plan.fields),
+          keys(*sealed_plan.fields, config),
           editor(
               message, frame_bytes,
               {message_bytes_max, std::min(sealed_plan.edits.size() * growth_bytes_max, message_bytes_max)}),
@@ -100,11 +106,21 @@ struct Sealer::State {
                 "once, or smaller ones");
     }
 
+    // The key of one value.
+    struct Key {
+        const crypto::KeyId* id = nullptr;
+        crypto::FieldCipher* cipher = nullptr;
+    };
+
     bool start();
+    bool note_named_keys();
     Work find_keys(keys::KeyRequest& needed);
+    bool find_named_keys(keys::KeyRequest& needed);
+    // No cipher: it was there a slice ago.
+    Key key_of(const Edit& edit);
     Work apply(const SliceBudget& budget, keys::KeyRequest& needed);
-    bool seal(const Edit& edit, const Element& element, crypto::FieldCipher& cipher);
-    bool verify(const Edit& edit, const Element& element, crypto::FieldCipher& cipher);
+    bool seal(const Edit& edit, const Element& element, const Key& key);
+    bool verify(const Edit& edit, const Element& element, const Key& key);
 
     const wire::Bytes frame;
     const analysis::Plan& plan;
@@ -112,9 +128,12 @@ struct Sealer::State {
     FieldKeys keys;
     wire::MessageEditor editor;
     Documents documents;
-    std::vector<std::uint16_t> used_fields;  // of the edits, each once
+    std::vector<std::uint16_t> used_fields;    // of the edits, each once
+    std::vector<std::string_view> named_keys;  // of the plan's edit_keys, each once
+    bool named_keys_found = false;
     std::size_t next_edit = 0;
-    std::size_t document_growth_bytes = 0;
+    std::size_t next_edit_key = 0;
+    std::ptrdiff_t document_growth_bytes = 0;
     bool started = false;
     wire::Buffer result;
     bool finished = false;
@@ -125,24 +144,47 @@ struct Sealer::State {
 bool Sealer::State::start() {
     started = true;
     std::vector<bool> used(plan.fields->size());
-    std::size_t sealed_count = 0;
+    std::size_t bytes_min = frame.size();
     for (const Edit& edit : plan.edits) {
         BOOST_ASSERT(edit.field < used.size());
-        used[edit.field] = true;
-        if (edit.kind == Edit::Kind::encrypt) ++sealed_count;
+        switch (edit.kind) {
+            case Edit::Kind::encrypt:
+                bytes_min += growth_bytes_min;
+                used[edit.field] = true;
+                break;
+            case Edit::Kind::verify_ciphertext:
+                used[edit.field] = true;
+                break;
+            case Edit::Kind::remove:
+                bytes_min -= (*bson::DocumentView::Iterator(frame.data() + edit.offset)).raw().size();
+                break;
+        }
     }
     for (std::size_t field = 0; field < used.size(); ++field) {
         if (used[field]) used_fields.push_back(static_cast<std::uint16_t>(field));
     }
-    if (frame.size() + sealed_count * growth_bytes_min > output_bytes_max) {
+    if (bytes_min > output_bytes_max) {
         return too_large("the message would exceed " + std::to_string(output_bytes_max) + " bytes");
     }
-    return true;
+    return note_named_keys();
+}
+
+bool Sealer::State::note_named_keys() {
+    named_keys.reserve(plan.edit_keys.size());
+    for (const analysis::EditKey& key : plan.edit_keys) named_keys.push_back(key.alt_name);
+    std::sort(named_keys.begin(), named_keys.end());
+    named_keys.erase(std::unique(named_keys.begin(), named_keys.end()), named_keys.end());
+    named_keys_found = named_keys.empty();
+    if (named_keys.size() <= named_keys_max) return true;
+    return refuse(analysis::code::bad_value, "BadValue",
+                  "the documents name more than " + std::to_string(named_keys_max) +
+                      " data keys (keyId as a JSON pointer): send fewer documents at once");
 }
 
 // Every key that the message needs, before any of it is used: what is missing is then asked for in one go.
 Work Sealer::State::find_keys(keys::KeyRequest& needed) {
     for (const std::uint16_t field : used_fields) {
+        if (!plan.fields->field(field).has_static_key()) continue;
         const FieldKeys::Found found = keys.find(field);
         if (found.error != nullptr) {
             refuse(found.error->code, analysis::code_name(found.error->code), found.error->errmsg);
@@ -150,7 +192,38 @@ Work Sealer::State::find_keys(keys::KeyRequest& needed) {
         }
         if (found.cipher == nullptr) keys.collect(field, needed);
     }
+    if (!named_keys_found && !find_named_keys(needed)) return Work::refused;
     return needed.empty() ? Work::more : Work::need_keys;
+}
+
+// Only once, and again when one of them has expired since: there may be one for each document.
+bool Sealer::State::find_named_keys(keys::KeyRequest& needed) {
+    for (const std::string_view name : named_keys) {
+        const FieldKeys::Named named = keys.find_name(name);
+        if (named.found.error != nullptr) {
+            const keys::KeyError& error = *named.found.error;
+            return refuse(error.code, analysis::code_name(error.code), error.errmsg);
+        }
+        if (named.found.cipher == nullptr) keys.collect_name(name, needed);
+        // It could never be read again: see FieldKeys::owner_of().
+        if (named.id != nullptr && keys.owner_of(*named.id, needed) == FieldKeys::Owner::a_schema)
+            return refuse(
+                analysis::code::bad_value, "BadValue",
+                "a document names, as the key of its encrypted fields (keyId as a JSON pointer), the "
+                "key that a schema gives to other fields");
+    }
+    named_keys_found = needed.empty();
+    return true;
+}
+
+Sealer::State::Key Sealer::State::key_of(const Edit& edit) {
+    if (definition(edit).has_static_key()) return {keys.id(edit.field), keys.find(edit.field).cipher};
+    const auto& edit_keys = plan.edit_keys;
+    while (next_edit_key < edit_keys.size() && edit_keys[next_edit_key].offset < edit.offset) ++next_edit_key;
+    BOOST_ASSERT_MSG(next_edit_key < edit_keys.size() && edit_keys[next_edit_key].offset == edit.offset,
+                     "an edit whose key nobody names");
+    const FieldKeys::Named named = keys.find_name(edit_keys[next_edit_key].alt_name);
+    return {named.id, named.found.cipher};
 }
 
 Work Sealer::State::apply(const SliceBudget& budget, keys::KeyRequest& needed) {
@@ -164,13 +237,25 @@ Work Sealer::State::apply(const SliceBudget& budget, keys::KeyRequest& needed) {
             if (editor.copy_until(slice_end)) break;
             return Work::more;
         }
+        Key key;
+        if (edit.kind != Edit::Kind::remove) {
+            key = key_of(edit);
+            if (key.cipher == nullptr) {
+                named_keys_found = false;
+                return find_keys(needed);
+            }
+        }
         const auto element = editor.advance_to(edit.offset);
         if (!element) break;
         if (documents.advance_to(edit.offset)) document_growth_bytes = 0;
-        crypto::FieldCipher& cipher = *keys.find(edit.field).cipher;
-        const bool good =
-            edit.kind == Edit::Kind::encrypt ? seal(edit, *element, cipher) : verify(edit, *element, cipher);
-        if (!good) return Work::refused;
+        if (edit.kind == Edit::Kind::remove) {
+            document_growth_bytes -= static_cast<std::ptrdiff_t>(element->raw().size());
+            editor.remove();
+        } else {
+            const bool good =
+                edit.kind == Edit::Kind::encrypt ? seal(edit, *element, key) : verify(edit, *element, key);
+            if (!good) return Work::refused;
+        }
         ++values;
     }
     // Only when the editor had no room does the loop end before its edits do.
@@ -186,20 +271,24 @@ Work Sealer::State::apply(const SliceBudget& budget, keys::KeyRequest& needed) {
     return Work::refused;
 }
 
-bool Sealer::State::seal(const Edit& edit, const Element& element, crypto::FieldCipher& cipher) {
+bool Sealer::State::seal(const Edit& edit, const Element& element, const Key& key) {
     const config::EncryptedField& field = definition(edit);
-    const auto type = static_cast<std::uint8_t>(element.type());
+    const auto type = edit.type != 0 ? edit.type : static_cast<std::uint8_t>(element.type());
     const bool is_ciphertext =
         element.type() == bson::Type::binary && element.binary().subtype == encrypted_subtype;
-    if (!field.allows(type) || is_ciphertext) {
+    const auto converted =
+        edit.type != 0 ? bson::convert_exactly(element, static_cast<bson::Type>(edit.type)) : std::nullopt;
+    if (!field.allows(type) || is_ciphertext || (edit.type != 0 && !converted)) {
         return refuse(analysis::code::field_cannot_be_encrypted, "Location31041",
                       "field '" + field.path + "': cannot encrypt element of type: " +
                           std::string(is_ciphertext ? "encrypted binary data" : bson::alias(element.type())));
     }
-    const bson::Bytes plaintext = element.value();
+    const bson::Bytes plaintext = converted ? converted->value() : element.value();
     const std::size_t value_bytes = sealed_value_bytes(plaintext.size());
-    document_growth_bytes += value_bytes - plaintext.size();
-    if (documents.size_bytes() + document_growth_bytes > document_bytes_max) {
+    document_growth_bytes +=
+        static_cast<std::ptrdiff_t>(value_bytes) - static_cast<std::ptrdiff_t>(element.value().size());
+    if (static_cast<std::ptrdiff_t>(documents.size_bytes()) + document_growth_bytes >
+        static_cast<std::ptrdiff_t>(document_bytes_max)) {
         return too_large("a document would exceed 16 MiB");
     }
     const auto room = editor.replace_value(bson::Type::binary, value_bytes);
@@ -207,8 +296,8 @@ bool Sealer::State::seal(const Edit& edit, const Element& element, crypto::Field
     boost::endian::store_little_u32(room->data(),
                                     static_cast<std::uint32_t>(value_bytes - binary_header_bytes));
     (*room)[4] = encrypted_subtype;
-    const auto ec = cipher.seal(static_cast<crypto::Algorithm>(field.algorithm), *keys.id(edit.field), type,
-                                plaintext, room->subspan(binary_header_bytes));
+    const auto ec = key.cipher->seal(static_cast<crypto::Algorithm>(field.algorithm), *key.id, type,
+                                     plaintext, room->subspan(binary_header_bytes));
     if (ec) {
         return refuse(analysis::code::key_not_available, "OperationFailed",
                       "field '" + field.path + "' cannot be encrypted: " + ec.message());
@@ -217,7 +306,7 @@ bool Sealer::State::seal(const Edit& edit, const Element& element, crypto::Field
 }
 
 // Ciphertext that the client made itself stays as it is if the field's readers will be able to open it.
-bool Sealer::State::verify(const Edit& edit, const Element& element, crypto::FieldCipher& cipher) {
+bool Sealer::State::verify(const Edit& edit, const Element& element, const Key& key) {
     const config::EncryptedField& field = definition(edit);
     const auto unfit = [&](std::string_view why) {
         return refuse(
@@ -232,19 +321,21 @@ bool Sealer::State::verify(const Edit& edit, const Element& element, crypto::Fie
     if (static_cast<std::uint8_t>(blob->algorithm) != static_cast<std::uint8_t>(field.algorithm)) {
         return unfit("the schema names another algorithm");
     }
-    if (blob->key_id != *keys.id(edit.field)) return unfit("the schema names another key");
+    if (blob->key_id != *key.id)
+        return unfit(field.has_static_key() ? "the schema names another key"
+                                            : "its document names another key");
     if (!field.allows(blob->bson_type)) {
         return unfit("the schema does not allow the type " +
                      std::string(bson::alias(static_cast<bson::Type>(blob->bson_type))));
     }
-    if (cipher.verify(element.binary().data)) return unfit("it does not authenticate under its key");
+    if (key.cipher->verify(element.binary().data)) return unfit("it does not authenticate under its key");
     return true;
 }
 
 Sealer::Sealer(const wire::OpMsg& message, wire::Bytes frame, const analysis::Plan& plan,
-               const config::Config&, std::size_t message_bytes_max) {
+               const config::Config& config, std::size_t message_bytes_max) {
     BOOST_ASSERT_MSG(plan.touches_protected(), "a plan without a protected namespace has no edits");
-    state_ = std::make_unique<State>(message, frame, plan, message_bytes_max);
+    state_ = std::make_unique<State>(message, frame, plan, config, message_bytes_max);
 }
 
 Sealer::~Sealer() = default;

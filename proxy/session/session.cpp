@@ -22,6 +22,9 @@ constexpr std::size_t body_bytes_max = std::size_t{16} * 1024 * 1024 + std::size
 
 constexpr std::int32_t failed_to_satisfy_read_preference = 133;
 
+// What stands for the collection of a bulkWrite's results, in the database admin.
+constexpr std::string_view bulk_write_cursor = "$cmd.bulkWrite";
+
 // As a mongos, fieldgate is told the client's read preference with each command.
 bool wants_secondary(bson::DocumentView body) {
     const auto preference = body.find("$readPreference");
@@ -262,12 +265,15 @@ bool Session::State::find_cursor(analysis::Plan& plan, keys::Clock::time_point n
     const auto record = shared.cursors->find(upstream_name, plan.cursor_id, now);
     if (record) {
         if (record->role != role) return false;
-        if (record->database != plan.database || record->collection != plan.collection) return false;
-        plan.shape = record->shape;
-        return true;
+        const bool is_same = record->shape.kind == analysis::ReplyShape::Kind::bulk_result
+                                 ? plan.continues_bulk_write
+                                 : record->database == plan.database && record->collection == plan.collection;
+        if (is_same) plan.shape = record->shape;
+        return is_same;
     }
-    // The plan's shape is that of a find.
-    return !plan.own_is_protected || own_role().reveals_everything();
+    // The plan's shape is that of a find; results of a bulkWrite quote values of any namespace.
+    const bool may_show_values = plan.own_is_protected || plan.continues_bulk_write;
+    return !may_show_values || own_role().reveals_everything();
 }
 
 RequestOutcome Session::State::advance_sealing(wire::Bytes, keys::Clock::time_point now) {
@@ -304,7 +310,10 @@ RequestOutcome Session::State::forward(wire::Bytes frame) {
         entry.shape = std::move(job.shape);
         entry.is_get_more = plan.is_get_more;
         entry.cursor_id = plan.cursor_id;
-        if (entry.shape.kind != analysis::ReplyShape::Kind::pass) {
+        if (entry.shape.kind == analysis::ReplyShape::Kind::bulk_result) {
+            entry.database = "admin";
+            entry.collection = bulk_write_cursor;
+        } else if (entry.shape.kind != analysis::ReplyShape::Kind::pass) {
             entry.database = plan.database;
             entry.collection = plan.collection;
         }

@@ -6,6 +6,7 @@ from bson.binary import Binary
 from clinic import PROTECTED, assert_sealed, value_at
 from conftest import without_id
 from pymongo import ReturnDocument
+from pymongo.errors import OperationFailure
 from refusal import refused
 
 
@@ -160,6 +161,39 @@ def test_bulk_write_mixes_operations(patients, stored, three, patient, secrets):
     assert (result.inserted_count, result.matched_count, result.deleted_count) == (1, 4, 1)
     for raw in stored.find():
         assert_sealed(raw, secrets.needles)
+
+
+def bulk_write(client, namespaces, *ops):
+    """MongoDB 8.0's command, as it is: PyMongo's client.bulk_write refuses it with automatic encryption only."""
+    try:
+        return client.admin.command({"bulkWrite": 1, "ops": list(ops), "ordered": False,
+                                     "nsInfo": [{"ns": name} for name in namespaces]})
+    except OperationFailure as error:
+        if error.code == 59:  # CommandNotFound
+            pytest.skip("the server has no bulkWrite")
+        raise
+
+
+def test_bulk_write_of_several_namespaces(patients, stored, direct, database, three, patient, secrets):
+    wards = patients.database.wards
+    new = {"_id": 9, **patient(ward=9)}
+    stored.create_index("ssn", unique=True)
+    reply = bulk_write(
+        patients.database.client, [f"{database}.wards", f"{database}.patients"],
+        {"insert": 1, "document": new},
+        {"insert": 0, "document": {"_id": 1, "ssn": 5}},
+        {"update": 1, "filter": {"ssn": three[0]["ssn"]}, "updateMods": {"$set": {"bloodType": secrets.text("blood")}}},
+        {"update": 0, "filter": {"ssn": {"$gt": 1}}, "updateMods": {"$inc": {"ssn": 1}}},
+        {"delete": 1, "filter": {"ssn": three[2]["ssn"]}},
+        {"insert": 1, "document": {"ssn": three[1]["ssn"]}})
+    assert (reply["nInserted"], reply["nMatched"], reply["nDeleted"], reply["nErrors"]) == (2, 2, 1, 1)
+    failed = reply["cursor"]["firstBatch"][5]
+    assert (failed["ok"], failed["idx"], failed["code"]) == (0, 5, 11000)
+    assert "duplicate key" in failed["errmsg"] and "keyValue" not in failed and "BinData" not in str(failed)
+    for raw in stored.find():
+        assert_sealed(raw, secrets.needles)
+    assert patients.find_one({"_id": 9}) == new
+    assert direct[database].wards.find_one() == wards.find_one() == {"_id": 1, "ssn": 6}
 
 
 def test_a_duplicate_key_error_names_no_value(patients, stored, three):

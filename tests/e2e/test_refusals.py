@@ -91,14 +91,18 @@ def test_distinct_on_a_random_field(lone, path):
 
 
 @pytest.mark.parametrize("command", [
-    {"explain": {"find": "patients", "filter": {"ssn": 145014000}}},
+    {"explain": {"find": "patients", "filter": {"ssn": {"$gt": 145014000}}}},
+    {"explain": {"update": "patients", "updates": [{"q": {}, "u": {"$inc": {"ssn": 1}}}]}},
     {"mapReduce": "patients", "map": Code("function(){emit(this.ssn,1)}"), "reduce": Code("function(){}"), "out": {"inline": 1}},
     {"geoSearch": "patients", "near": [1, 2]},
     {"createIndexes": "patients", "indexes": [{"key": {"a": 1}, "name": "a", "partialFilterExpression": {"ssn": {"$gt": 5}}}]},
+    {"createIndexes": "patients", "indexes": [{"key": {"a": 1}, "name": "a", "partialFilterExpression": {"ssn": 5}}]},
     {"collMod": "patients", "validator": {"ssn": {"$type": "int"}}},
+    {"collMod": "patients", "validator": {"ssn": 145014000}},
+    {"create": "patients", "validator": {"$jsonSchema": {"properties": {"ssn": {"enum": [145014000]}}}}},
     {"noSuchCommand": "patients"},
     {"validate": "patients", "noSuchOption": {"$gt": 1}},
-    {"bulkWrite": 1, "ops": [{"insert": 0, "document": {"ssn": 1}}], "nsInfo": [{"ns": "medicalRecords.patients"}]},
+    {"bulkWrite": 1, "ops": [{"insert": 0, "document": {"ssn": 1}, "noSuchField": 1}], "nsInfo": [{"ns": "medicalRecords.patients"}]},
     {"clone": "patients"}, {"find": "patients", "filter": {}, "$db": "other"},
 ], ids=lambda c: next(iter(c)))
 def test_a_command_that_is_not_understood_on_a_protected_collection(lone, command):

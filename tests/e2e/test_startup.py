@@ -9,7 +9,7 @@ import time
 
 import clinic
 import pytest
-from processes import free_port, run_fieldgate, write_config
+from processes import TIME_FACTOR, free_port, run_fieldgate, write_config
 
 USAGE, UNAVAILABLE, CONFIGURATION = 64, 69, 78
 
@@ -38,6 +38,16 @@ def test_check_connect_to_nobody(good, tmp_path):
     good["upstream"]["uri"] = f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=1500"
     code, out, err = check(good, tmp_path, ("check", "--connect"))
     assert code == UNAVAILABLE, f"{code}: {out}{err}"
+
+
+def test_check_connect_to_somebody_who_is_silent(good, tmp_path):
+    """Goal: whoever waits at a terminal is told within seconds, whatever the connection string allows."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        good["upstream"]["uri"] = f"mongodb://127.0.0.1:{silent.getsockname()[1]}/?connectTimeoutMS=60000"
+        started = time.monotonic()
+        code, out, err = check(good, tmp_path, ("check", "--connect"))
+    assert code == UNAVAILABLE and "no primary within 5000 ms" in err, f"{code}: {out}{err}"
+    assert time.monotonic() - started < 8 * TIME_FACTOR
 
 
 @pytest.mark.parametrize("arguments", [
@@ -111,6 +121,37 @@ def test_a_mistake_in_the_configuration(good, tmp_path, spoil, word, command):
     code, out, err = check(good, tmp_path, (command,))
     assert code == CONFIGURATION, f"{code}: {out}{err}"
     assert word.lower() in (out + err).lower() and "fieldgate.yaml:" in out + err, out + err
+
+
+def unreadable_certificate(config, tmp_path):
+    file = tmp_path / "server.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n")
+    config["listeners"][0]["tls"] = {"certificate_key_file": str(file)}
+
+
+def unreadable_authorities(config, tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n")
+    config["upstream"]["uri"] += f"&tls=true&tlsCAFile={file}"
+
+
+def address_of_nobody(config, _):
+    config["listeners"][0]["address"] = "no-such-host.invalid:27117"
+
+
+def file_for_a_socket(config, tmp_path):
+    config["listeners"][0]["address"] = f"unix:{tmp_path}"
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (unreadable_certificate, "certificate in "), (unreadable_authorities, "certificate authorities in "),
+    (address_of_nobody, "cannot listen on no-such-host.invalid:27117: "), (file_for_a_socket, "not a socket is in the way"),
+], ids=lambda v: getattr(v, "__name__", ""))
+def test_check_says_what_run_would_refuse(good, tmp_path, spoil, words):
+    spoil(good, tmp_path)
+    for command in ("check", "run"):
+        code, out, err = check(good, tmp_path, (command,))
+        assert code == CONFIGURATION and words in out + err, f"{command}: {code}: {out}{err}"
 
 
 @pytest.mark.parametrize("size", [0, 1, 95, 97, 200])

@@ -5,7 +5,7 @@ import ssl
 import pytest
 import wire
 from conftest import Stand
-from processes import EmbeddedServer, run_fieldgate, write_config
+from processes import EmbeddedServer, TIME_FACTOR, run_fieldgate, write_config
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 
@@ -44,7 +44,7 @@ def sealed_lines(tmp_path_factory, certificates):
 def client(stand, certificates, listener, **options):
     host, port = stand.fieldgate.addresses[listener]
     return stand.client(f"mongodb://localhost:{port}/", tls=True, tlsCAFile=str(certificates.ca_file),
-                        serverSelectionTimeoutMS=3000, **options)
+                        serverSelectionTimeoutMS=int(3000 * TIME_FACTOR), **options)
 
 
 def test_the_clinic_over_tls(sealed_lines, certificates, database, patient):

@@ -3,7 +3,7 @@
 import pytest
 from clinic import PROTECTED, assert_sealed, sealing_problem, value_at
 from conftest import without_id
-from refusal import refused
+from refusal import UNAUTHORIZED, refused
 
 
 def new_value(path, patient):
@@ -90,6 +90,15 @@ def test_an_update_that_ciphertext_cannot_serve_is_refused(patients, stored, thr
         patients.update_one({"ward": 1}, update)
     assert list(stored.find().sort("ward", 1)) == before
     assert patients.find_one({"ssn": three[1]["ssn"]}) == three[1]
+
+
+def test_rename_between_fields_that_are_encrypted_alike(patients, desk, stored, three, secrets):
+    with refused(UNAUTHORIZED):
+        desk.update_one({"ward": 1}, {"$rename": {"bloodType": "email"}})
+    patients.update_one({"ward": 1}, {"$rename": {"bloodType": "email"}})
+    assert_sealed(stored.find_one({"ward": 1}), secrets.needles)
+    found = patients.find_one({"ward": 1})
+    assert found["email"] == three[1]["bloodType"] and "bloodType" not in found
 
 
 def test_an_update_pipeline_is_refused(patients, stored, three):

@@ -1,8 +1,9 @@
 // Whatever a server answers, opening it for a role gives a message whose body is well formed, or a refusal;
 // where the slices end makes no difference; and a role that is shown nothing finds no element at a protected
-// path.
+// path, or at one of which nobody knows whether it is.
 //
-// Input: the reply's shape, the role's rule, the bytes of a slice, then a message behind its header.
+// Input: the reply's shape (and whether stages made it), the role's rule, the bytes of a slice, then a
+// message behind its header.
 
 #include <array>
 #include <cstdlib>
@@ -44,7 +45,18 @@ struct World {
         add(made->root_.add_child("insurance"), "policyNumber", "insurance.policyNumber",
             config::Algorithm::random, 0x10);
         add(made->root_, "email", "email", config::Algorithm::random, 0x02);
+        add(made->root_, "note", "note", config::Algorithm::random, 0x02);
+        made->fields_.back().key = config::KeyPointer{{"keyName"}};
         schema = made;
+        stages.put_child("joined", made->root().clone());
+        stages.put_child("updated", made->root().clone());
+        stages.add_child("x").unknown = true;
+        stages.add_child("values").field = 1;
+        stages.put_child("ssn", made->root().child("ssn")->clone());
+        for (const auto& [name, node] : stages.children()) {
+            if (name == "joined" || name == "values") node->array = true;
+            if (name == "updated") node->dotted_keys = true;
+        }
         config.schemas.push_back({{"clinic", "patients"}, schema, 0, false});
 
         const std::array<std::uint8_t, crypto::key_bytes> material{};
@@ -58,6 +70,7 @@ struct World {
     crypto::SystemRandom random;
     keys::KeyRing ring{random};
     std::shared_ptr<const config::Schema> schema;
+    config::SchemaNode stages;  // a tree as stages make them
     config::Config config;
 };
 
@@ -75,18 +88,24 @@ std::optional<wire::Buffer> open(World& world, const wire::OpMsg& message, wire:
                 if (opener.refusal().code == 0 || opener.refusal().errmsg.empty()) std::abort();
                 return std::nullopt;
             case Work::need_keys:
-                std::abort();  // the only key there is, is there
+                // The only key of a schema is there; of documents, none.
+                if (opener.needed().empty() || !opener.needed().alt_names.empty()) std::abort();
+                return std::nullopt;
         }
     }
 }
 
 // The depth was checked, so recursion is bounded here.
 void expect_nothing_protected(const config::SchemaNode& node, const bson::Element& element) {
-    if (node.is_protected()) std::abort();
+    if (node.unknown || (node.is_protected() && !(node.array && element.is_array()))) std::abort();
     if (!element.is_document() && !element.is_array()) return;
     for (const bson::Element inner : element.document()) {
         if (element.is_array()) {
             expect_nothing_protected(node, inner);
+        } else if (node.dotted_keys) {
+            const config::PathMatch match = config::match_path(node, inner.key());
+            if (match.below_protected) std::abort();
+            if (match.node != nullptr) expect_nothing_protected(*match.node, inner);
         } else if (const config::SchemaNode* const child = node.child(inner.key())) {
             expect_nothing_protected(*child, inner);
         }
@@ -113,15 +132,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static World world;
     if (size < 3) return 0;
     constexpr ReplyShape::Kind kinds[] = {ReplyShape::Kind::write_result, ReplyShape::Kind::cursor,
-                                          ReplyShape::Kind::value, ReplyShape::Kind::values,
-                                          ReplyShape::Kind::scalar};
+                                          ReplyShape::Kind::value,        ReplyShape::Kind::values,
+                                          ReplyShape::Kind::scalar,       ReplyShape::Kind::bulk_result};
     constexpr ReadRule::Kind rules[] = {ReadRule::Kind::reveal, ReadRule::Kind::ciphertext,
                                         ReadRule::Kind::null, ReadRule::Kind::omit, ReadRule::Kind::mask};
-    const ReplyShape::Kind kind = kinds[data[0] % std::size(kinds)];
+    const bool by_stages = (data[0] & 0x80) != 0;
+    const ReplyShape::Kind kind = kinds[(data[0] & 0x7F) % std::size(kinds)];
     const ReadRule::Kind rule = rules[data[1] % std::size(rules)];
     const auto fields =
         analysis::FieldSpace::of(config::reference_to(world.config.schemas.front()), "clinic", "patients");
-    const ReplyShape shape{kind, fields, {world.schema, &world.schema->root()}};
+    const config::SchemaNode& tree = by_stages ? world.stages : world.schema->root();
+    const ReplyShape shape{kind, fields, {world.schema, &tree}};
     world.config.schemas.front().explicit_encryption_allow = (data[1] & 0x80) != 0;
     config::Role role;
     role.encrypted_fields.read = {rule, 2};
@@ -144,6 +165,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!reparsed || reparsed->flags != message->flags || !reparsed->sequences().empty()) std::abort();
     const auto body = bson::DocumentView::check(reparsed->body.bytes(), bson::Limits{levels_max});
     if (!body) std::abort();
-    if (rule == ReadRule::Kind::omit) expect_withheld(kind, world.schema->root(), *body);
+    if (rule == ReadRule::Kind::omit) expect_withheld(kind, tree, *body);
     return 0;
 }

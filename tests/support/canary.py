@@ -82,6 +82,10 @@ def check_update(findings, where, update):
         for operator, operand in update.items():
             if operator in ("$set", "$setOnInsert"):
                 check_document(findings, where, operand)
+            elif operator == "$rename":
+                for path, target in operand.items():  # names on both sides: from one kind of ciphertext to the same
+                    if PROTECTED.get(path) != PROTECTED.get(target):
+                        findings.report(where, f"$rename of {path} to {target}")
             elif operator != "$unset":
                 for path in set(operand) & set(PROTECTED):
                     findings.report(where, f"{operator} on {path}")
@@ -95,7 +99,16 @@ def check_filter(findings, where, query):
         elif name in PROTECTED:
             _check_predicate(findings, where, name, value)
         elif name in _PARENTS and isinstance(value, dict):
-            check_document(findings, where, value, name + ".")
+            for literal in _literals(value):
+                check_document(findings, where, literal, name + ".")
+
+
+def _literals(value):
+    """The objects that a predicate compares a whole object with."""
+    if not any(name.startswith("$") for name in value):
+        return [value]
+    operands = [each for operand in value.values() for each in (operand if isinstance(operand, list) else [operand])]
+    return [literal for operand in operands if isinstance(operand, dict) for literal in _literals(operand)]
 
 
 def _check_predicate(findings, where, path, value):

@@ -30,7 +30,7 @@ ARROWS = {
     "proxy/keys": {"crypto", "config", "proxy/bson"},
     "proxy/session": {"crypto", "config", "proxy/analysis", "proxy/bson", "proxy/keys", "proxy/policy", "proxy/wire"},
     "proxy/observe": {"config"},
-    "proxy/cluster": {"crypto", "config", "proxy/analysis", "proxy/bson", "proxy/keys", "proxy/observe"},
+    "proxy/cluster": {"crypto", "config", "proxy/analysis", "proxy/bson", "proxy/keys", "proxy/observe", "proxy/wire"},
     "proxy/net": {"crypto", "config", "proxy/analysis", "proxy/bson", "proxy/cluster", "proxy/keys", "proxy/observe",
                   "proxy/policy", "proxy/session", "proxy/wire"},
     "proxy/commands": {"crypto", "config", "proxy/analysis", "proxy/bson", "proxy/cluster", "proxy/keys", "proxy/net",

@@ -62,7 +62,8 @@ const Names general_write{"createUser",
                           "revokeRolesFromRole",
                           "invalidateUserCache",
                           "killOp"};
-const Names revealing_read{"lockInfo", "connPoolStats", "getLog", "currentOp"};
+const Names revealing_read{"lockInfo",  "connPoolStats",  "getLog",
+                           "currentOp", "getAuditConfig", "shardConnPoolStats"};
 const Names revealing_write{"killAllSessions",
                             "killAllSessionsByPattern",
                             "profile",
@@ -78,6 +79,13 @@ const Names revealing_write{"killAllSessions",
                             "configureFailPoint",
                             "replSetStepDown",
                             "replSetFreeze",
+                            "replSetMaintenance",
+                            "replSetResizeOplog",
+                            "autoCompact",
+                            "logApplicationMessage",
+                            "setAuditConfig",
+                            "setFreeMonitoring",
+                            "setUserWriteBlockMode",
                             "fsync",
                             "fsyncUnlock",
                             "logRotate",
@@ -87,6 +95,9 @@ const Names closed{"addShard",
                    "removeShard",
                    "listShards",
                    "getShardMap",
+                   "getDiagnosticData",
+                   "netstat",
+                   "shardingState",
                    "atlasVersion",
                    "replSetGetStatus",
                    "replSetGetConfig",
@@ -105,17 +116,16 @@ const Names closed{"addShard",
                    "clone",
                    "cloneCollection"};
 const Names whole_database{"listCollections", "dbStats", "dbstats", "dbHash"};
-const Names passes_on_protected{"killCursors", "drop",      "dropIndexes",     "deleteIndexes",
-                                "listIndexes", "reIndex",   "compact",         "validate",
-                                "collStats",   "collstats", "dropSearchIndex", "listSearchIndexes"};
+const Names passes_on_protected{"killCursors",   "drop",      "dropIndexes",     "deleteIndexes",
+                                "listIndexes",   "reIndex",   "compact",         "validate",
+                                "collStats",     "collstats", "dropSearchIndex", "listSearchIndexes",
+                                "planCacheClear"};
 const Names refused_on_protected{"mapReduce",
                                  "mapreduce",
                                  "geoSearch",
                                  "parallelCollectionScan",
-                                 "collMod",
                                  "cloneCollectionAsCapped",
                                  "convertToCapped",
-                                 "planCacheClear",
                                  "planCacheClearFilters",
                                  "planCacheListFilters",
                                  "planCacheSetFilter",
@@ -123,8 +133,7 @@ const Names refused_on_protected{"mapReduce",
                                  "updateSearchIndex",
                                  "compactStructuredEncryptionData",
                                  "cleanupStructuredEncryptionData"};
-const Names refused_on_protected_full_name{"dataSize",
-                                           "shardCollection",
+const Names refused_on_protected_full_name{"shardCollection",
                                            "reshardCollection",
                                            "refineCollectionShardKey",
                                            "unshardCollection",
@@ -139,10 +148,10 @@ const Names refused_on_protected_full_name{"dataSize",
                                            "configureQueryAnalyzer",
                                            "balancerCollectionStatus"};
 // These have tests of their own, here and in the other files of this folder.
-const Names tested_apart{"insert",        "update",        "delete",       "find",
-                         "getMore",       "count",         "distinct",     "aggregate",
-                         "findAndModify", "findandmodify", "bulkWrite",    "explain",
-                         "create",        "createIndexes", "dropDatabase", "renameCollection"};
+const Names tested_apart{
+    "insert",       "update",           "delete",        "find",      "getMore", "count",  "distinct",
+    "aggregate",    "findAndModify",    "findandmodify", "bulkWrite", "explain", "create", "createIndexes",
+    "dropDatabase", "renameCollection", "collMod",       "dataSize"};
 
 class CommandTable : public ::testing::Test {
  protected:
@@ -319,36 +328,30 @@ TEST_F(CommandTable, the_body_names_its_database_and_command_once) {
                        "Invalid database name");
 }
 
-TEST_F(CommandTable, explain_passes_on_unprotected_namespaces_only) {
-    for (const std::string name : {"find", "count", "distinct", "aggregate", "update", "delete",
-                                   "findAndModify", "findandmodify", "mapReduce", "mapreduce"}) {
-        const std::string inner = name == "aggregate" ? R"(, "pipeline": [])" : "";
-        const Outcome plain =
-            run("explain", "{\"" + name + R"(": "wards")" + inner + "}", R"(, "verbosity": "queryPlanner")");
-        EXPECT_TRUE(plain.passed()) << name << plain;
-        EXPECT_EQ(plain.plan.command, "explain");
-        EXPECT_EQ(plain.plan.collection, "wards");
-        EXPECT_EQ(plain.plan.access,
-                  name == "aggregate" || name == "find" ? Access::read : plain.plan.access);
-        expect_refusal(run("explain", "{\"" + name + R"(": "patients")" + inner + "}"),
-                       code::command_not_supported,
-                       "command not supported for auto encryption: explain on 'medicalRecords.patients'");
-        EXPECT_FALSE(run("explain", "{\"" + name + R"(": 1})").passed()) << name;
-    }
-    for (const std::string name :
-         {"insert", "explain", "getMore", "unheardOf", "applyOps", "bulkWrite", "dropDatabase"})
-        expect_refusal(run("explain", "{\"" + name + R"(": "wards"})"), code::command_not_supported,
-                       "explain of '" + name);
-    expect_refusal(run("explain", R"({"find": "wards", "find": "patients"})"), code::failed_to_parse,
-                   "duplicate");
-    expect_refusal(run("explain", R"({"find": "wards", "$db": "other"})"), code::bad_value,
-                   "another database");
-    EXPECT_TRUE(run("explain", R"({"find": "wards", "$db": "medicalRecords"})").passed());
-    expect_refusal(run("explain", "{}"), code::failed_to_parse, "empty");
-    expect_refusal(run("explain", "5"), code::type_mismatch, "'explain'");
-    expect_refusal(
-        run("explain", R"({"aggregate": "wards", "pipeline": [{"$lookup": {"from": "patients"}}]})"),
-        code::command_not_supported, "names the protected namespace");
+TEST_F(CommandTable, data_sizes_of_ranges_of_plain_keys) {
+    const auto size = [&](const std::string& more) {
+        return run("dataSize", R"("medicalRecords.patients")", more);
+    };
+    const Outcome outcome = size(R"(, "keyPattern": {"name": 1}, "min": {"name": "a"}, "max": {"name": "b"},
+                                     "estimate": true)");
+    EXPECT_TRUE(outcome.passed()) << outcome;
+    EXPECT_EQ(outcome.plan.access, Access::read);
+    EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
+    EXPECT_TRUE(clinic.use(size(R"(, "keyPattern": {"ssn": 1})"), "ssn").matched);
+    for (const std::string bound : {"min", "max"})
+        expect_refusal(size(", \"" + bound + R"(": {"ssn": 5})"), code::operation_not_on_encrypted,
+                       "'" + bound + "' cannot bound encrypted field 'ssn'");
+    expect_refusal(size(R"(, "keyPattern": {"ssn": 145014000})"), code::type_mismatch, "'keyPattern'");
+    expect_refusal(size(R"(, "ssn": 5)"), code::unknown_field, "dataSize.ssn");
+    EXPECT_TRUE(run("dataSize", R"("medicalRecords.wards")", R"(, "min": {"ssn": 5})").passed());
+    for (const std::string value : {R"("wards")", "5", R"(".x")", R"("x.")"})
+        expect_refusal(run("dataSize", value), code::invalid_namespace, "needs the name");
+}
+
+TEST_F(CommandTable, plan_caches_are_cleared_whole) {
+    for (const std::string field : {"query", "sort", "projection"})
+        expect_refusal(run("planCacheClear", R"("patients")", ", \"" + field + R"(": {"ssn": 5})"),
+                       code::unknown_field, "planCacheClear." + field);
 }
 
 TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {
@@ -372,9 +375,8 @@ TEST_F(CommandTable, bulk_write_passes_when_every_namespace_is_unprotected) {
         EXPECT_EQ(outcome.plan.database, "medicalRecords");
         EXPECT_EQ(outcome.plan.collection, "wards");
         EXPECT_EQ(outcome.plan.access, Access::write);
-        EXPECT_TRUE(outcome.plan.deletes);
-        expect_refusal(bulk({"x.y", "medicalRecords.patients"}, in_body), code::command_not_supported,
-                       "protected namespace");
+        EXPECT_FALSE(outcome.plan.deletes);
+        EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::pass);
         expect_refusal(bulk({"encryption.__keyVault"}, in_body), code::command_not_supported, "key vault");
         expect_refusal(bulk({"nodot"}, in_body), code::invalid_namespace, "Invalid namespace");
         expect_refusal(

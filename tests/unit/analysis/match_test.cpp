@@ -113,6 +113,23 @@ class Match : public ::testing::Test {
     Clinic clinic;
 };
 
+TEST_F(Match, the_types_of_a_parent_are_names_and_numbers) {
+    // Extended JSON has a meaning of its own for some of these.
+    const auto find_of_type = [&](bson::Type type, bson::Bytes value) {
+        bson::Buffer body;
+        bson::Builder builder(body);
+        builder.append_string("find", "patients").open_document("filter").open_document("insurance");
+        builder.append_value("$type", type, value).close().close();
+        builder.append_string("$db", "medicalRecords").finish();
+        return clinic.analyse(body);
+    };
+    EXPECT_TRUE(find_of_type(bson::Type::array, json(R"({"0": "number", "1": 127, "2": -1})")).passed());
+    for (const std::string types : {R"({"0": "number", "1": 128})", R"({"0": -2})", R"({"0": "AB+"})", R"({"0": ["int"]})", R"({"0": {"policyNumber": 5}})"})
+        expect_refusal(find_of_type(bson::Type::array, json(types)), no, "names and numbers of types");
+    expect_refusal(find_of_type(bson::Type::document, json(R"({"policyNumber": 123142})")), no,
+                   "names and numbers of types");
+}
+
 TEST_F(Match, every_operator_on_every_kind_of_path) {
     for (const OperatorCase& each : cases()) {
         expect_case(clinic, each, det, each.on_det);
@@ -134,7 +151,8 @@ TEST_F(Match, every_row_of_the_table_has_a_success_and_a_refusal) {
     }
     for (const MatchOperator& row : match_operators()) {
         EXPECT_EQ(refused.count(row.name), 1u) << row.name;
-        if (row.rule != MatchRule::never) {
+        // Expressions have tests of their own.
+        if (row.rule != MatchRule::never && row.rule != MatchRule::expression) {
             EXPECT_EQ(succeeds.count(row.name), 1u) << row.name;
         }
     }
@@ -218,8 +236,6 @@ TEST_F(Match, the_same_field_twice_is_encrypted_twice) {
 TEST_F(Match, deeper_paths) {
     EXPECT_EQ(edits(R"({"insurance.agent.code": "x"})"),
               std::vector<std::string>{"filter.insurance.agent.code=encrypt insurance.agent.code"});
-    expect_refusal(find(R"({"insurance.agent": {"code": "x"}})"), no, invalid);
-    expect_refusal(find(R"({"insurance": {"policyNumber": 5}})"), no, invalid);
     expect_refusal(find(R"({"insurance.agent.code.x": "x"})"), no, "below or through");
     expect_refusal(find(R"({"medicalRecords.weight": 180})"), no, "below or through");
     expect_refusal(find(R"({"medicalRecords.0.weight": 180})"), no, "below or through");
@@ -252,6 +268,109 @@ TEST_F(Match, ciphertext_as_a_value_of_a_query_is_verified) {
     expect_refusal(find(R"({"ssn": )" + ciphertext(2) + "}"), code::field_cannot_be_encrypted,
                    "binData subtype 6");
     expect_refusal(find(R"({"bloodType": )" + ciphertext(2) + "}"), no, randomized);
+}
+
+TEST_F(Match, expressions_stand_at_the_top_only) {
+    expect_refusal(find(R"({"$expr": {"$gt": ["$ssn", 5]}})"), no, "");
+    expect_refusal(find(R"({"$and": [{"$nor": [{"$expr": {"$gt": ["$ssn", 5]}}]}]})"), no, "");
+    for (const std::string filter : {R"({"ssn": {"$expr": true}})", R"({"name": {"$expr": true}})",
+                                     R"({"tags": {"$elemMatch": {"$and": [{"$expr": true}]}}})",
+                                     R"({"name": {"$not": {"$expr": true}}})"})
+        expect_refusal(find(filter), no, "Unsupported match expression operator for encryption: '$expr'");
+}
+
+TEST_F(Match, a_whole_object_is_encrypted_inside_if_it_gives_every_encrypted_field) {
+    const std::string agent = R"({"code": "x", "name": {"first": "y"}})";
+    const std::string whole = R"({"provider": "p", "agent": )" + agent + R"(, "policyNumber": 5})";
+    struct Form {
+        std::string predicate, path;
+    };
+    for (const Form& each : std::vector<Form>{{whole, ""},
+                                              {R"({"$eq": )" + whole + "}", ".$eq"},
+                                              {R"({"$ne": )" + whole + "}", ".$ne"},
+                                              {R"({"$not": {"$eq": )" + whole + "}}", ".$not.$eq"},
+                                              {R"({"$in": [null, )" + whole + "]}", ".$in[1]"},
+                                              {R"({"$nin": [)" + whole + "]}", ".$nin[0]"}}) {
+        const Outcome outcome = find(R"({"insurance": )" + each.predicate + "}");
+        const std::string at = "filter.insurance" + each.path;
+        EXPECT_EQ(outcome.edits,
+                  (std::vector<std::string>{at + ".agent.code=encrypt insurance.agent.code",
+                                            at + ".policyNumber=encrypt insurance.policyNumber"}))
+            << outcome;
+        EXPECT_TRUE(clinic.use(outcome, "insurance.policyNumber").matched);
+        EXPECT_TRUE(clinic.use(outcome, "insurance.agent.code").matched);
+    }
+    EXPECT_EQ(edits(R"({"insurance.agent": )" + agent + "}"),
+              std::vector<std::string>{"filter.insurance.agent.code=encrypt insurance.agent.code"});
+    EXPECT_EQ(edits(R"({"insurance.agent": {"code": )" + ciphertext(1, 1, 2) + "}}"),
+              std::vector<std::string>{"filter.insurance.agent.code=verify insurance.agent.code"});
+}
+
+TEST_F(Match, a_whole_object_that_ciphertext_cannot_equal_is_refused) {
+    const auto whole = [&](const std::string& object) { return find(R"({"insurance": )" + object + "}"); };
+    expect_refusal(whole(R"({"policyNumber": 5})"), no, "does not give 'insurance.agent'");
+    expect_refusal(whole(R"({"policyNumber": 5, "agent": {"name": "x"}})"), no,
+                   "does not give 'insurance.agent.code'");
+    expect_refusal(whole(R"({"agent": {"code": "x"}})"), no, "does not give 'insurance.policyNumber'");
+    expect_refusal(whole("{}"), no, "does not give");
+    expect_refusal(whole(R"({"policyNumber": 5, "agent": null})"), no,
+                   "anything but an object for 'insurance.agent'");
+    expect_refusal(whole(R"({"policyNumber": 5, "agent": [{"code": "x"}]})"), no, "anything but an object");
+    expect_refusal(whole(R"({"policyNumber": null, "agent": {"code": "x"}})"), no,
+                   "Illegal equality to null predicate for encrypted field: 'insurance.policyNumber'");
+    expect_refusal(whole(R"({"policyNumber": "5", "agent": {"code": "x"}})"), code::field_cannot_be_encrypted,
+                   "element of type: string");
+    for (const std::string name : {"a.b", "0", "", "agent.code"})
+        expect_refusal(whole(R"({"policyNumber": 5, "agent": {"code": "x"}, ")" + name + R"(": 1})"), no,
+                       "with the field name");
+    expect_refusal(whole(R"({"policyNumber": 5, "agent": {"code": "x"}, "$x": 1})"), no,
+                   "with the field name");
+    expect_refusal(find(R"({"insurance": {"$eq": {"$x": 1, "policyNumber": 5, "agent": {"code": "x"}}}})"),
+                   no, "with the field name");
+    expect_refusal(whole(R"({"policyNumber": 5, "agent": {"code": "x", "code": "y"}})"), no,
+                   "has twice 'insurance.agent.code'");
+    expect_refusal(whole(R"({"policyNumber": 5, "agent": {"code": "x"}, "z": 1, "z": 2})"), no,
+                   "has twice 'insurance.z'");
+    expect_refusal(whole(R"({"policyNumber": 5, "agent": {"code": "x"}, "z": {"$where": "x"}})"), no,
+                   "Unsupported match expression");
+    expect_refusal(find(R"({"contact": {"email": "x", "phone": "y"}})"), no,
+                   randomized + ": 'contact.email'");
+    expect_refusal(clinic.analyse(R"({"find": "patients", "collation": {"locale": "de"}, "filter":
+                                      {"insurance.agent": {"code": "x"}}})"),
+                   no, "collation");
+}
+
+TEST_F(Match, a_whole_object_with_many_names_costs_no_more_than_sorting_them) {
+    // Looked up one by one they would take minutes.
+    bson::Buffer body;
+    bson::Builder builder(body);
+    builder.append_string("find", "patients").open_document("filter").open_document("insurance.agent");
+    for (int i = 0; i < 200000; ++i) builder.append_int32("n" + std::to_string(i), i);
+    builder.append_string("code", "x").close().close().append_string("$db", "medicalRecords").finish();
+    EXPECT_EQ(clinic.analyse(body).edits.size(), 1u);
+}
+
+TEST(MatchOfVariants, an_index_on_such_a_path_may_be_on_any_field) {
+    const Variants variants;
+    for (const std::string path : {"murky", "murky.x"}) {
+        EXPECT_TRUE(
+            variants.analyse(R"({"find": "patients", "hint": {")" + path + R"(": 1}})").plan.names_index);
+        expect_refusal(variants.analyse(R"({"find": "patients", "hint": {")" + path + R"(": 5}})"),
+                       code::type_mismatch, "'hint'");
+    }
+    EXPECT_FALSE(variants.analyse(R"({"find": "patients", "hint": {"whole": 1}})").plan.names_index);
+}
+
+TEST(MatchOfVariants, a_path_that_may_be_encrypted_or_not_is_refused) {
+    const Variants variants;
+    for (const std::string value : {"5", "null", R"({"$exists": true})", R"({"$gt": 5})", "{}"})
+        for (const std::string path : {"murky", "murky.x", "murkyParent.murky"})
+            expect_refusal(
+                variants.analyse(R"({"find": "patients", "filter": {")" + path + "\": " + value + "}}"), no,
+                "not known until runtime: '" + path + "'");
+    expect_refusal(
+        variants.analyse(R"({"find": "patients", "filter": {"murkyParent": {"zip": 5, "murky": 1}}})"), no,
+        "'murkyParent.murky'");
 }
 
 TEST_F(Match, error_texts_name_the_path_and_never_the_value) {

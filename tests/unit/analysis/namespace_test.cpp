@@ -48,6 +48,23 @@ TEST_F(Namespaces, what_the_server_says_about_each_is_asked_first) {
     EXPECT_TRUE(clinic.analyse(R"({"ping": 1})").passed());
 }
 
+TEST_F(Namespaces, one_command_looks_up_128_names_and_no_more) {
+    clinic.catalog.facts.erase("*");
+    const auto view_over = [&](const std::string& view, int count) {
+        NamespaceFacts& facts = clinic.catalog.facts["medicalRecords." + view];
+        facts.is_view = true;
+        for (int i = 0; i < count; ++i) facts.reads.push_back({"medicalRecords", view + std::to_string(i)});
+    };
+    view_over("a", 64);
+    view_over("b", 64);
+    view_over("c", 1);
+    const Outcome most = aggregate(R"({"$unionWith": "b"})", "\"a\"");
+    EXPECT_EQ(most.step, RequestAnalysis::Step::need_namespaces) << most;
+    EXPECT_EQ(most.needed.size(), 128u);
+    expect_refusal(aggregate(R"({"$unionWith": "b"}, {"$unionWith": "c"})", "\"a\""),
+                   code::command_not_supported, "names more namespaces, itself or through views");
+}
+
 TEST_F(Namespaces, views_over_protected_namespaces_are_refused) {
     clinic.catalog.facts["medicalRecords.v"] = {
         .is_view = true, .reads = {{"medicalRecords", "wards"}, {"medicalRecords", "patients"}}};
@@ -95,12 +112,15 @@ TEST_F(Namespaces, a_protected_name_that_is_a_view_is_refused) {
                    code::command_not_supported, "view");
 }
 
-TEST_F(Namespaces, validators_that_encrypt_are_refused_where_they_count) {
-    clinic.catalog.facts["medicalRecords.wards"] = {.validator_encrypts = true};
-    expect_refusal(find("wards"), code::command_not_supported,
-                   "List the namespace in `schemas`, or set `unlisted_namespaces: pass`");
+TEST_F(Namespaces, validators_that_encrypt_and_cannot_be_applied_are_refused_where_they_count) {
+    clinic.catalog.facts["medicalRecords.wards"] = {.validator_encrypts = true,
+                                                    .schema_problem = "the reason"};
+    expect_refusal(find("wards"), code::command_not_supported, "cannot be applied: the reason");
     expect_refusal(aggregate(R"({"$lookup": {"from": "wards"}})", "\"beds\""), code::command_not_supported,
-                   "The validator of");
+                   "The schema in the validator of 'medicalRecords.wards'");
+    const Outcome drop = clinic.analyse(R"({"drop": "wards"})");
+    EXPECT_TRUE(drop.passed()) << drop;
+    EXPECT_TRUE(drop.plan.requires_reveal_everything);
     clinic.config.unlisted_namespaces = config::Config::Unlisted::pass;
     EXPECT_TRUE(find("wards").passed());
     clinic.config.unlisted_namespaces = config::Config::Unlisted::server;
@@ -161,7 +181,12 @@ TEST_F(Namespaces, the_key_vault_is_noted) {
 }
 
 TEST_F(Namespaces, every_namespace_that_a_pipeline_names_is_found) {
-    const std::string text = "names the protected namespace 'medicalRecords.patients'";
+    // It joins the plan; what becomes of the stages is the pipeline's business.
+    const auto expect_found = [&](const Outcome& outcome) {
+        ASSERT_NE(outcome.plan.fields, nullptr) << outcome;
+        EXPECT_NE(outcome.plan.fields->find("medicalRecords", "patients"), nullptr) << outcome;
+        EXPECT_FALSE(outcome.plan.own_is_protected);
+    };
     for (
         const std::string stage :
         {R"({"$lookup": {"from": "patients", "as": "x"}})",
@@ -179,10 +204,11 @@ TEST_F(Namespaces, every_namespace_that_a_pipeline_names_is_found) {
          R"({"$merge": {"into": "beds", "whenMatched": [{"$lookup": {"from": "patients"}}]}})",
          R"({"$rankFusion": {"input": {"pipelines": {"a": [{"$lookup": {"from": "patients"}}]}}}})",
          R"({"$unheardOf": {"x": {"y": [[{"$unionWith": "patients"}]]}}})"}) {
-        expect_refusal(aggregate(stage), code::command_not_supported, text);
-        expect_refusal(aggregate(R"({"$limit": 1}, )" + stage), code::command_not_supported, text);
-        expect_refusal(aggregate(stage, "1"), code::command_not_supported, text);
+        expect_found(aggregate(stage));
+        expect_found(aggregate(R"({"$limit": 1}, )" + stage));
+        expect_found(aggregate(stage, "1"));
     }
+    EXPECT_EQ(aggregate(R"({"$unionWith": "beds"})").plan.fields, nullptr);
 }
 
 TEST_F(Namespaces, what_cannot_be_told_is_refused) {

@@ -14,7 +14,8 @@ class Structure : public ::testing::Test {
 TEST_F(Structure, create_on_a_protected_name_is_plain) {
     EXPECT_EQ(run("create", R"("patients")", R"(, "capped": true, "size": 5)").plan.shape.kind,
               ReplyShape::Kind::scalar);
-    for (const std::string option : {"viewOn", "pipeline", "validator", "timeseries", "encryptedFields"})
+    for (const std::string option :
+         {"viewOn", "pipeline", "timeseries", "encryptedFields", "expireAfterSeconds"})
         expect_refusal(run("create", R"("patients")", ", \"" + option + R"(": "x")"),
                        code::command_not_supported, "create." + option);
     expect_refusal(run("create", R"("patients")", R"(, "collation": {"locale": "de"})"),
@@ -22,6 +23,20 @@ TEST_F(Structure, create_on_a_protected_name_is_plain) {
     EXPECT_TRUE(run("create", R"("patients")", R"(, "collation": {"locale": "simple"})").passed());
     expect_refusal(run("create", R"("patients")", R"(, "badField": 1)"), code::unknown_field,
                    "create.badField");
+    EXPECT_TRUE(run("create", R"("patients")",
+                    R"(, "clusteredIndex": {"key": {"_id": 1}, "unique": true, "name": "c"},
+                    "changeStreamPreAndPostImages": {"enabled": true})")
+                    .passed());
+    expect_refusal(
+        run("create", R"("patients")", R"(, "clusteredIndex": {"key": {"ssn": 1}, "unique": true})"),
+        code::operation_not_on_encrypted, "an index option on encrypted field 'ssn'");
+    expect_refusal(run("create", R"("patients")", R"(, "clusteredIndex": {"key": {"_id": 1}, "x": 1})"),
+                   code::unknown_field, "clusteredIndex.x");
+    expect_refusal(run("create", R"("patients")", R"(, "clusteredIndex": "x")"), code::type_mismatch,
+                   "'clusteredIndex'");
+    expect_refusal(
+        run("create", R"("patients")", R"(, "changeStreamPreAndPostImages": {"enabled": {"ssn": 5}})"),
+        code::type_mismatch, "'enabled'");
 }
 
 TEST_F(Structure, views_over_protected_namespaces_are_not_defined) {
@@ -76,8 +91,27 @@ TEST_F(Structure, indexes_on_protected_namespaces) {
           R"({"key": {"name": "text"}, "weights": {"ssn": 5}})",
           R"({"key": {"name": "text"}, "weights": {"$**": 5}})"})
         expect_refusal(index(spec), code::operation_not_on_encrypted, text);
-    expect_refusal(index(R"({"key": {"name": 1}, "partialFilterExpression": {"ssn": 5}})"),
-                   code::command_not_supported, "partialFilterExpression");
+    for (const std::string filter :
+         {R"({"name": {"$gt": "a"}, "$or": [{"room": 5}, {"room": {"$exists": true}}]})",
+          R"({"ssn": {"$exists": true}})", R"({"insurance": {"$type": "object"}})", "{}"})
+        EXPECT_TRUE(index(R"({"key": {"name": 1}, "partialFilterExpression": )" + filter + "}").passed())
+            << filter;
+    EXPECT_TRUE(
+        clinic
+            .use(index(R"({"key": {"name": 1}, "partialFilterExpression": {"ssn": {"$exists": true}}})"),
+                 "ssn")
+            .matched);
+    for (const std::string& filter : std::vector<std::string>{
+             R"({"ssn": 5})", R"({"name": 1, "$and": [{"ssn": {"$in": [5]}}]})",
+             R"({"insurance.agent": {"code": "x"}})", R"({"ssn": )" + ciphertext(1) + "}"})
+        expect_refusal(index(R"({"key": {"name": 1}, "partialFilterExpression": )" + filter + "}"),
+                       code::operation_not_on_encrypted, text + " in a partialFilterExpression");
+    for (const std::string filter : {R"({"ssn": {"$gt": 5}})", R"({"ssn": {"$type": "int"}})"})
+        expect_refusal(index(R"({"key": {"name": 1}, "partialFilterExpression": )" + filter + "}"),
+                       code::operation_not_on_encrypted,
+                       "Invalid match expression operator on encrypted field");
+    expect_refusal(index(R"({"key": {"name": 1}, "partialFilterExpression": 5})"), code::type_mismatch,
+                   "partialFilterExpression must be an object");
     expect_refusal(index(R"({"key": {"$**": 1}, "wildcardProjection": {"ssn": 0}})"),
                    code::operation_not_on_encrypted, text);
     expect_refusal(index(R"({"key": {"x.$**": 1}, "wildcardProjection": {"ssn": 0}})"),
@@ -94,6 +128,62 @@ TEST_F(Structure, indexes_on_protected_namespaces) {
     EXPECT_TRUE(run("createIndexes", R"("wards")",
                     R"(, "indexes": [{"key": {"x": 1}, "partialFilterExpression": {"x": 5}}])")
                     .passed());
+}
+
+TEST_F(Structure, options_of_collections_are_modified) {
+    const auto modify = [&](const std::string& more) { return run("collMod", R"("patients")", ", " + more); };
+    struct Option {
+        std::string text;
+        bool deletes = false, names_index = false, reveals = false;
+    };
+    for (const Option& each : std::vector<Option>{
+             {.text = R"("index": {"keyPattern": {"ssn": 1}, "hidden": true})"},
+             {.text = R"("index": {"keyPattern": {"ssn": 1}, "prepareUnique": true})"},
+             {.text = R"("index": {"keyPattern": {"bloodType": 1}, "unique": false})"},
+             {.text = R"("index": {"keyPattern": {"admitted": 1}, "expireAfterSeconds": 5})",
+              .deletes = true},
+             {.text = R"("index": {"name": "a", "hidden": false})", .names_index = true},
+             {.text = R"("index": {"name": "a", "expireAfterSeconds": 5})",
+              .deletes = true,
+              .names_index = true},
+             {.text = R"("validationLevel": "off")", .reveals = true},
+             {.text = R"("validationAction": "warn")", .reveals = true},
+             {.text = R"("validator": {})", .reveals = true},
+             {.text = R"("changeStreamPreAndPostImages": {"enabled": true})"},
+             {.text =
+                  R"("recordPreImages": true, "noPadding": false, "usePowerOf2Sizes": true, "dryRun": true)"},
+             {.text = R"("cappedSize": 5)", .deletes = true},
+             {.text = R"("cappedMax": 5)", .deletes = true}}) {
+        const Outcome outcome = modify(each.text);
+        EXPECT_TRUE(outcome.passed()) << each.text << outcome;
+        EXPECT_EQ(outcome.plan.access, Access::write);
+        EXPECT_EQ(outcome.plan.deletes, each.deletes) << each.text;
+        EXPECT_EQ(outcome.plan.names_index, each.names_index) << each.text;
+        EXPECT_EQ(outcome.plan.requires_reveal_everything, each.reveals) << each.text;
+        EXPECT_EQ(outcome.plan.shape.kind, ReplyShape::Kind::scalar);
+    }
+    const std::string text = "Comparison to encrypted fields not supported";
+    for (const std::string more :
+         {R"("index": {"keyPattern": {"bloodType": 1}, "unique": true})",
+          R"("index": {"keyPattern": {"bloodType": 1}, "prepareUnique": true})",
+          R"("index": {"keyPattern": {"insurance": 1}, "unique": true})",
+          R"("index": {"keyPattern": {"dateOfBirth": 1}, "expireAfterSeconds": 5})",
+          R"("index": {"keyPattern": {"ssn": 145014000}, "hidden": true})",
+          R"("index": {"name": "a", "unique": true})", R"("index": {"name": "a", "prepareUnique": true})"})
+        expect_refusal(modify(more), code::operation_not_on_encrypted, text);
+    for (const std::string option : {"viewOn", "pipeline", "timeseries", "expireAfterSeconds"})
+        expect_refusal(modify("\"" + option + R"(": [])"), code::command_not_supported, "collMod." + option);
+    for (const std::string more :
+         {R"("index": 5)", R"("index": {"keyPattern": 5})", R"("index": {"name": 5})",
+          R"("validationLevel": 5)", R"("validationAction": {"ssn": 5})", R"("validator": 5)",
+          R"("changeStreamPreAndPostImages": {"enabled": "x"})", R"("cappedSize": "x")"})
+        expect_refusal(modify(more), code::type_mismatch, "must be");
+    expect_refusal(modify(R"("badField": 1)"), code::unknown_field, "collMod.badField");
+    expect_refusal(modify(R"("index": {"keyPattern": {"ssn": 1}, "badField": {"ssn": 5}})"),
+                   code::unknown_field, "collMod.index.badField");
+    // What a view reads may be protected.
+    clinic.catalog.facts["medicalRecords.patients"].is_view = true;
+    expect_refusal(modify(R"("dryRun": true)"), code::command_not_supported, "view");
 }
 
 TEST_F(Structure, drop_database_is_a_deletion_and_may_take_the_key_vault_with_it) {

@@ -54,6 +54,10 @@ wire::Buffer op_msg(const bson::Buffer& body, const std::vector<Section>& sectio
     return message;
 }
 
+std::string as_type(std::uint8_t type) {
+    return type == 0 ? "" : " as " + std::string(bson::alias(static_cast<bson::Type>(type)));
+}
+
 }  // namespace
 
 const NamespaceFacts* MapCatalog::find(std::string_view database, std::string_view collection) const {
@@ -114,6 +118,42 @@ Clinic::Clinic() : schema(std::make_shared<config::Schema>()) {
     add(contact, "email", "contact.email", random_algorithm, {0x02});
     config.schemas.push_back({{"medicalRecords", "patients"}, schema, 0, false});
     catalog.facts["*"] = {};
+}
+
+Variants::Variants() {
+    schema = std::make_shared<config::Schema>();
+    const auto add = [&](config::SchemaNode& parent, const char* name, std::string path,
+                         config::Algorithm algorithm, std::vector<std::uint8_t> types,
+                         config::KeyReference key = config::KeyUuid{1}) {
+        parent.add_child(name).field = static_cast<std::uint16_t>(schema->fields_.size());
+        schema->fields_.push_back({std::move(path), algorithm, std::move(key), std::move(types)});
+    };
+    config::SchemaNode& root = schema->root_;
+    add(root, "whole", "whole", deterministic, {0x10});
+    add(root, "long", "long", deterministic, {0x12});
+    add(root, "tag", "tag", deterministic, {0x02});
+    add(root, "ratio", "ratio", random_algorithm, {0x01});
+    add(root, "exact", "exact", random_algorithm, {0x13});
+    add(root, "mixed", "mixed", random_algorithm, {0x10, 0x12});
+    add(root, "any", "any", random_algorithm, {});
+    add(root, "twin", "twin", deterministic, {0x10}, config::KeyUuid{2});
+    add(root, "other", "other", deterministic, {0x10}, config::KeyUuid{2});
+    add(root, "alias", "alias", deterministic, {0x10}, config::KeyAltName{"key-{database}"});
+    add(root, "aliasToo", "aliasToo", deterministic, {0x10}, config::KeyAltName{"key-{database}"});
+    for (const char* const name : {"home", "work"}) {
+        config::SchemaNode& address = root.add_child(name);
+        add(address, "zip", std::string(name) + ".zip", deterministic, {0x10});
+        add(address, "town", std::string(name) + ".town", random_algorithm, {0x02});
+    }
+    add(root.add_child("club"), "zip", "club.zip", deterministic, {0x12});
+    add(root, "secret", "secret", random_algorithm, {0x02}, config::KeyPointer{{"key", "name"}});
+    add(root.add_child("deep"), "secret", "deep.secret", random_algorithm, {0x02},
+        config::KeyPointer{{"owner"}});
+    root.add_child("murky").unknown = true;
+    config::SchemaNode& murky_parent = root.add_child("murkyParent");
+    add(murky_parent, "zip", "murkyParent.zip", deterministic, {0x10});
+    murky_parent.add_child("murky").unknown = true;
+    config.schemas[0].schema = schema;
 }
 
 std::uint16_t Clinic::field(std::string_view path) const {
@@ -185,7 +225,7 @@ Outcome Clinic::analyse(const bson::Buffer& body, const std::vector<Section>& se
     }
     std::size_t copied = 0;
     for (const Edit& edit : outcome.plan.edits) {
-        if (edit.kind != Edit::Kind::encrypt) continue;
+        if (edit.kind == Edit::Kind::verify_ciphertext) continue;
         const std::size_t key_bytes =
             std::strlen(reinterpret_cast<const char*>(frame.data() + edit.offset + 1));
         const auto type = static_cast<bson::Type>(frame[edit.offset]);
@@ -199,8 +239,10 @@ Outcome Clinic::analyse(const bson::Buffer& body, const std::vector<Section>& se
     for (const Edit& edit : outcome.plan.edits) {
         const auto name = names.find(edit.offset);
         outcome.edits.push_back((name == names.end() ? "no element here" : name->second) +
-                                (edit.kind == Edit::Kind::encrypt ? "=encrypt " : "=verify ") +
-                                outcome.plan.fields->field(edit.field).path);
+                                (edit.kind == Edit::Kind::encrypt  ? "=encrypt "
+                                 : edit.kind == Edit::Kind::remove ? "=remove "
+                                                                   : "=verify ") +
+                                outcome.plan.fields->field(edit.field).path + as_type(edit.type));
     }
     return outcome;
 }

@@ -28,7 +28,7 @@ struct Section {
 };
 
 // What became of a command. `edits`: "path=kind field" in the order of the message, where a path starts at
-// the command, e.g. "filter.ssn.$eq" or "documents[0].ssn".
+// the command, e.g. "filter.ssn.$eq" or "documents[0].ssn"; " as <type>" follows if the value is converted.
 struct Outcome {
     RequestAnalysis::Step step{};
     Plan plan;
@@ -36,6 +36,7 @@ struct Outcome {
     std::vector<NamespaceName> needed;
     std::vector<std::string> edits;
     bson::Buffer unedited;  // of a passed command: the message without the elements that are to be encrypted
+                            // or removed
     bool passed() const { return step == RequestAnalysis::Step::done; }
     bool refused() const { return step == RequestAnalysis::Step::refused; }
 };
@@ -62,6 +63,21 @@ class Clinic {
     MapCatalog catalog;
     std::shared_ptr<config::Schema> schema;
     mutable std::size_t steps = 0;  // that the last analysis took
+};
+
+// medicalRecords.patients with what the clinic's schema lacks: numbers of every type, fields that are
+// encrypted alike, keys named by alternative names and JSON pointers, and one that may or may not be
+// encrypted.
+//
+//     whole int, long long, tag string: deterministic; ratio double, exact decimal, mixed int or long, any:
+//     random twin int and other int: encrypted alike; alias and aliasToo: alike, by an alternative name home
+//     and work: { zip: int deterministic, town: string random } alike; club: { zip: long deterministic }
+//     secret and deep.secret: random strings, with the key that /key/name and /owner name
+//     murky: unknown; murkyParent: an object with a field of that kind
+class Variants : public Clinic {
+ public:
+    Variants();
+    config::ProtectedNamespace& settings() { return config.schemas[0]; }
 };
 
 bson::Buffer json(std::string_view text);

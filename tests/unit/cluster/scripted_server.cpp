@@ -34,7 +34,15 @@ bool write_all(int socket, const wire::Buffer& bytes) {
 
 }  // namespace
 
-ScriptedServer::ScriptedServer(Answer answer) : answer_(std::move(answer)) {
+ScriptedServer::Bytes ScriptedServer::sound(const Answer& answer) {
+    return [answer](const wire::Header& request, bson::DocumentView command) {
+        const bson::Buffer document = answer(command);
+        return request.opcode == wire::Opcode::query ? wire::make_op_reply(1, request.request_id, document)
+                                                     : wire::make_op_msg(1, request.request_id, document);
+    };
+}
+
+ScriptedServer::ScriptedServer(Bytes bytes) : bytes_(std::move(bytes)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -89,7 +97,7 @@ void ScriptedServer::serve(int socket) {
         if (header.opcode == wire::Opcode::query) {
             const auto query = wire::OpQuery::parse(frame);
             if (!query) return;
-            if (!write_all(socket, wire::make_op_reply(1, header.request_id, answer_(query->query)))) return;
+            if (!write_all(socket, bytes_(header, query->query))) return;
             continue;
         }
         const auto message = wire::OpMsg::parse(frame);
@@ -102,7 +110,7 @@ void ScriptedServer::serve(int socket) {
             const std::lock_guard lock(mutex_);
             commands_.push_back(std::move(text));
         }
-        if (!write_all(socket, wire::make_op_msg(1, header.request_id, answer_(message->body)))) return;
+        if (!write_all(socket, bytes_(header, message->body))) return;
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "proxy/bson/builder.hpp"
 #include "proxy/bson/view.hpp"
+#include "proxy/wire/message.hpp"
 
 namespace fieldgate::cluster::testing {
 
@@ -19,8 +20,11 @@ namespace fieldgate::cluster::testing {
 class ScriptedServer {
  public:
     using Answer = std::function<bson::Buffer(bson::DocumentView command)>;
+    // Whatever is to be sent, which need be no message.
+    using Bytes = std::function<wire::Buffer(const wire::Header& request, bson::DocumentView command)>;
 
-    explicit ScriptedServer(Answer answer);
+    explicit ScriptedServer(const Answer& answer) : ScriptedServer(sound(answer)) {}
+    explicit ScriptedServer(Bytes bytes);
     ~ScriptedServer();
     ScriptedServer(const ScriptedServer&) = delete;
     ScriptedServer& operator=(const ScriptedServer&) = delete;
@@ -30,11 +34,14 @@ class ScriptedServer {
     // Commands other than handshakes, as extended JSON, in the order they came.
     std::vector<std::string> commands() const;
 
+    // The messages that carry the documents of `answer`.
+    static Bytes sound(const Answer& answer);
+
  private:
     void accept_all();
     void serve(int socket);
 
-    const Answer answer_;
+    const Bytes bytes_;
     int listener_ = -1;
     std::uint16_t port_ = 0;
     std::atomic<bool> stopping_{false};

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+
 #include "crypto/key_material.hpp"
 #include "crypto/key_wrap.hpp"
 #include "crypto/random.hpp"
@@ -83,6 +86,62 @@ TEST(Check, refuses_a_missing_or_short_master_key) {
     EXPECT_TRUE(says(again.err, "96")) << again.err.str();
 }
 
+TEST(Check, reads_certificates_and_keys_as_the_server_does) {
+    Initialised clinic;
+    const std::filesystem::path pem = clinic.directory.path() / "server.pem";
+    write_file(pem, "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n");
+    replace_in(clinic.file, "role: doctor\n",
+               "role: doctor\n    tls: { certificate_key_file: server.pem }\n");
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "certificate in " + pem.string() + ": ")) << printed.err.str();
+    EXPECT_EQ(printed.out.str(), "");
+}
+
+TEST(Check, reads_the_upstreams_certificates_as_the_server_does) {
+    Initialised clinic;
+    const std::filesystem::path pem = clinic.directory.path() / "ca.pem";
+    write_file(pem, "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n");
+    clinic.set_upstream("mongodb://127.0.0.1:27017/?tls=true&tlsCAFile=" + pem.string());
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "certificate authorities in " + pem.string() + ": ")) << printed.err.str();
+}
+
+TEST(Check, says_which_address_names_nothing) {
+    Initialised clinic;
+    replace_in(clinic.file, "127.0.0.1:27117", "no-such-host.invalid:27117");
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "cannot listen on no-such-host.invalid:27117: ")) << printed.err.str();
+}
+
+TEST(Check, says_what_cannot_be_a_socket) {
+    for (const auto& [path, cause] : std::vector<std::pair<std::string, std::string>>{
+             {"/tmp", "a file that is not a socket is in the way"},
+             {"/no/such/directory/x.sock", "/no/such/directory is no directory"},
+             {"/tmp/fieldgate-check-test.sock", ""}}) {
+        Initialised clinic;
+        replace_in(clinic.file, "127.0.0.1:27117", "unix:" + path);
+        Printed printed;
+        EXPECT_EQ(check(clinic.file, false, printed.console()), cause.empty() ? exit_ok : exit_configuration)
+            << path << "\n"
+            << printed.err.str();
+        if (!cause.empty()) {
+            EXPECT_TRUE(says(printed.err, "cannot listen on unix:" + path + ": " + cause))
+                << printed.err.str();
+        }
+    }
+}
+
+TEST(Check, disturbs_no_proxy_that_runs) {
+    const ScriptedServer busy(standalone([](bson::DocumentView) { return error_reply(13, "no"); }));
+    Initialised clinic;
+    replace_in(clinic.file, "127.0.0.1:27117", busy.address());
+    Printed printed;
+    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_ok) << printed.err.str();
+}
+
 TEST(Check, connects_and_finds_the_keys_that_schemas_name) {
     Initialised clinic;
     const bson::Buffer key = clinic_key(master_key_of(clinic));
@@ -130,6 +189,54 @@ TEST(Check, tells_an_upstream_that_is_away_from_a_wrong_configuration) {
     EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
     EXPECT_TRUE(says(printed.err, "FAILED  cluster: no primary within 300 ms")) << printed.err.str();
     EXPECT_TRUE(says(printed.err, "FAILED  key vault encryption.__keyVault: ")) << printed.err.str();
+}
+
+TEST(Check, waits_five_seconds_for_a_server_that_is_silent) {
+    std::promise<void> end;
+    const std::shared_future<void> ended = end.get_future().share();
+    Initialised clinic;
+    {
+        const ScriptedServer server([&](bson::DocumentView) {
+            ended.wait();
+            return error_reply(13, "too late");
+        });
+        clinic.set_upstream("mongodb://" + server.address() + "/?connectTimeoutMS=60000");
+        Printed printed;
+        const auto started = std::chrono::steady_clock::now();
+        EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+        const auto took = std::chrono::steady_clock::now() - started;
+        EXPECT_GE(took, std::chrono::seconds(5));
+        EXPECT_LT(took, std::chrono::seconds(8));
+        EXPECT_TRUE(says(printed.err, "FAILED  cluster: no primary within 5000 ms: ")) << printed.err.str();
+        EXPECT_TRUE(says(printed.err, "FAILED  key vault encryption.__keyVault: not asked"))
+            << printed.err.str();
+        end.set_value();
+    }
+}
+
+TEST(Check, waits_not_much_longer_for_a_key_vault_that_is_silent) {
+    std::promise<void> end;
+    const std::shared_future<void> ended = end.get_future().share();
+    {
+        const ScriptedServer cluster_server(
+            standalone([](bson::DocumentView) { return error_reply(13, "not asked for anything"); }));
+        const ScriptedServer vault([&](bson::DocumentView) {
+            ended.wait();
+            return error_reply(13, "too late");
+        });
+        Initialised clinic;
+        clinic.set_upstream("mongodb://" + cluster_server.address());
+        replace_in(clinic.file, "key_vault:\n",
+                   "key_vault:\n  uri: mongodb://" + vault.address() +
+                       "/?connectTimeoutMS=60000&serverSelectionTimeoutMS=60000\n");
+        Printed printed;
+        const auto started = std::chrono::steady_clock::now();
+        EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+        EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(9));
+        EXPECT_TRUE(says(printed.out, "takes writes")) << printed.out.str();
+        EXPECT_TRUE(says(printed.err, "FAILED  key vault encryption.__keyVault: ")) << printed.err.str();
+        end.set_value();
+    }
 }
 
 TEST(Check, reports_a_key_vault_that_may_not_be_read) {

@@ -203,6 +203,32 @@ TEST_F(Explain, asks_the_cluster_what_a_namespace_is) {
     EXPECT_TRUE(printed.says("medicalRecords.wards  nothing encrypted\n")) << printed.out.str();
 }
 
+TEST_F(Explain, a_collections_own_validator_is_applied) {
+    const std::string field =
+        R"({"encrypt": {"bsonType": "string", "algorithm": "AEAD_AES_256_CBC_HMAC_SHA_512-Random", "keyId":
+        [{"$binary": {"base64": "AAECAwQFBgcICQoLDA0ODw==", "subType": "04"}}]}})";
+    const auto entry_of = [&](const std::string& schema) {
+        return *bson::from_json(
+            R"({"name": "wards", "type": "collection", "options": {"validator": {"$jsonSchema": )" + schema +
+            "}}}");
+    };
+    bson::Buffer entry = entry_of(R"({"bsonType": "object", "properties": {"code": )" + field + "}}");
+    const ScriptedServer server(standalone(
+        [&](bson::DocumentView) { return cursor_reply("medicalRecords.$cmd.listCollections", {entry}); }));
+    clinic.set_upstream("mongodb://" + server.address());
+    const std::string insert = R"({"insert": "wards", "documents": [{"code": "x"}]})";
+    run(insert, {.database = "medicalRecords", .connect = true});
+    EXPECT_TRUE(
+        printed.says("medicalRecords.wards  encrypted fields: 1, from the collection's own validator\n"))
+        << printed.out.str();
+    EXPECT_TRUE(printed.says("<encrypted: code, random string, key 00010203-0405-0607-0809-0a0b0c0d0e0f>"))
+        << printed.out.str();
+    entry = entry_of(R"({"properties": {"code": )" + field + "}}");
+    run(insert, {.database = "medicalRecords", .connect = true});
+    EXPECT_TRUE(printed.says("its own validator encrypts, but cannot be applied")) << printed.out.str();
+    EXPECT_TRUE(printed.says("For every role: refused with")) << printed.out.str();
+}
+
 TEST_F(Explain, says_why_the_cluster_does_not_answer) {
     const ScriptedServer server(
         standalone([&](bson::DocumentView) { return error_reply(13, "not authorized on medicalRecords"); }));

@@ -189,7 +189,7 @@ const Counters& Session::counters() const {
     return state_->counters;
 }
 std::string_view Session::last_command() const {
-    return "fake";
+    return "find";
 }
 
 }  // namespace fieldgate::session

@@ -139,6 +139,7 @@ TEST_F(Judge, a_role_that_may_not_delete_keeps_protected_documents) {
     make_unprotected("medicalRecords", "wards");
     expect_allowed();
     // The whole database with the protected collection in it.
+    config.unlisted_namespaces = config::Config::Unlisted::pass;
     plan.collection = "";
     expect_refused("may not delete documents of 'medicalRecords'");
     plan.database = "other";
@@ -202,6 +203,65 @@ TEST_F(Judge, what_shows_everything_needs_a_role_that_reveals_everything) {
     role.encrypted_fields = everything;
     role.reaches_every_schema = false;
     expect_refused("only roles that reveal every encrypted field may");
+}
+
+TEST_F(Judge, parts_of_a_plan_are_judged_each_by_its_own_rules) {
+    auto schema = std::make_shared<config::Schema>();
+    schema->root_.add_child("pin").field = 0;
+    schema->fields_.push_back({"pin", config::Algorithm::deterministic, config::KeyUuid{}, {0x10}});
+    config.schemas.push_back({{"other", "staff"}, schema, 1, false});
+    role.rules.push_back({everything});
+    plan.fields =
+        analysis::FieldSpace::of(config::reference_to(config.schemas[0]), "medicalRecords", "patients");
+    ASSERT_TRUE(plan.fields->add(config::reference_to(config.schemas[1]), "other", "staff"));
+    plan.uses.resize(3);
+    plan.part_uses.resize(2);
+    plan.access = Access::write;
+    role.rules[1][0].write = false;
+    plan.part_uses[0].replaces_whole_documents = true;
+    expect_allowed();
+    plan.part_uses[1].replaces_whole_documents = true;
+    expect_refused("may not replace documents with encrypted field 'pin'");
+    plan.part_uses[1].replaces_whole_documents = false;
+    plan.uses[2].written = true;
+    expect_refused("may not write encrypted field 'pin'");
+    role.rules[1][0].write = true;
+    expect_allowed();
+
+    role.may_delete = false;
+    expect_allowed();
+    plan.part_uses[1].deletes = true;
+    expect_refused("may not delete documents");
+    role.may_delete = true;
+    expect_allowed();
+}
+
+TEST_F(Judge, schemas_of_the_server_are_judged_by_what_the_role_may_do_anywhere) {
+    config::ProtectedNamespace from_server{{"medicalRecords", "wards"}, config.schemas[0].schema};
+    from_server.index = config::ProtectedNamespace::not_listed;
+    plan.fields = analysis::FieldSpace::of(std::make_shared<const config::ProtectedNamespace>(from_server),
+                                           "medicalRecords", "wards");
+    plan.uses[ssn].matched = true;
+    role.rules = {{FieldRule{}, FieldRule{}}};
+    expect_allowed();
+    role.encrypted_fields.match = false;
+    expect_refused("may not query by encrypted field 'ssn'");
+    plan.uses[ssn].matched = false;
+    plan.deletes = true;
+    role.may_delete = false;
+    expect_refused("may not delete documents");
+}
+
+TEST_F(Judge, whole_databases_may_hold_what_the_servers_schemas_protect) {
+    make_unprotected("other", "");
+    plan.part_uses.clear();
+    plan.access = Access::write;
+    plan.deletes = true;
+    role.may_delete = false;
+    config.unlisted_namespaces = config::Config::Unlisted::server;
+    expect_refused("may not delete documents of 'other'");
+    config.unlisted_namespaces = config::Config::Unlisted::pass;
+    expect_allowed();
 }
 
 TEST_F(Judge, ciphertext_from_a_client_needs_a_role_that_reveals_everything) {

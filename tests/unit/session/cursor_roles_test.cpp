@@ -63,6 +63,41 @@ TEST(CursorRoles, an_unknown_cursor_is_read_by_the_schema_for_a_doctor_and_not_f
     EXPECT_EQ(code_of(receptionists.received_one()), analysis::code::cursor_not_found);
 }
 
+TEST(CursorRoles, results_of_a_bulk_write_go_on_under_their_own_name_and_are_nobody_elses) {
+    constexpr std::string_view bulk_write =
+        R"({"bulkWrite": 1, "ops": [{"insert": 1, "document": {"name": "Jon"}}],
+            "nsInfo": [{"ns": "medicalRecords.notes"}, {"ns": "medicalRecords.patients"}], "$db": "admin"})";
+    constexpr std::string_view more = R"({"getMore": {"$numberLong": "42"}, "collection": "$cmd.bulkWrite",
+                                          "$db": "admin"})";
+    constexpr std::string_view results =
+        R"({"cursor": {"firstBatch": [{"ok": 1.0, "idx": 0, "n": 1}], "id": {"$numberLong": "42"},
+            "ns": "admin.$cmd.bulkWrite"}, "ok": 1})";
+    constexpr std::string_view failure =
+        R"({"cursor": {"nextBatch": [{"ok": 0.0, "idx": 1, "code": 11000, "errmsg": "canary"}],
+            "id": {"$numberLong": "42"}, "ns": "admin.$cmd.bulkWrite"}, "ok": 1})";
+    Process process(clinic());
+    Transcript first(process, doctor);
+    ASSERT_EQ(first.request(bulk_write).action, RequestAction::forward);
+    first.reply(results);
+    first.received();
+    Transcript second(process, doctor);
+    ASSERT_EQ(second.request(more).action, RequestAction::forward);
+    second.reply(failure);
+    const std::string seen = bson::to_json(second.received_one());
+    EXPECT_EQ(seen.find("canary"), std::string::npos) << seen;
+    EXPECT_NE(seen.find("duplicate key"), std::string::npos) << seen;
+    Transcript other(process, receptionist);
+    EXPECT_EQ(other.request(more).action, RequestAction::answered);
+    EXPECT_EQ(code_of(other.received_one()), analysis::code::cursor_not_found);
+    // Unknown ones could quote values of any namespace.
+    Process another(clinic());
+    Transcript receptionists(another, receptionist);
+    EXPECT_EQ(receptionists.request(more).action, RequestAction::answered);
+    EXPECT_EQ(code_of(receptionists.received_one()), analysis::code::cursor_not_found);
+    Transcript doctors(another, doctor);
+    EXPECT_EQ(doctors.request(more).action, RequestAction::forward);
+}
+
 TEST(CursorRoles, a_cursor_continued_under_another_collection_name_is_not_found) {
     Process process(clinic());
     Transcript t(process, doctor);

@@ -34,6 +34,19 @@ TEST(RebuildError, keeps_code_name_and_labels_and_drops_every_value) {
 })json")));
 }
 
+TEST(RebuildError, of_a_bulk_write_says_which_operation_failed_and_no_value) {
+    const Buffer original = from_json(R"json({
+        "ok": 0.0, "idx": 3, "code": 11000, "n": 0, "nModified": 0,
+        "errmsg": "E11000 duplicate key error collection: db.c index: ssn_1 dup key: { ssn: canary }",
+        "keyPattern": {"ssn": 1}, "keyValue": {"ssn": "canary"}, "upserted": {"_id": "canary"}})json");
+    EXPECT_EQ(bson::to_json(rebuilt(rebuild_bulk_error, original)), bson::to_json(from_json(R"json({
+        "ok": 0.0, "idx": 3, "code": 11000, "keyPattern": {"ssn": 1},
+        "errmsg": "E11000 duplicate key error collection: db.c index: ssn_1", "n": 0, "nModified": 0})json")));
+    EXPECT_EQ(bson::to_json(rebuilt(rebuild_bulk_error, from_json(R"({"idx": -1, "n": "canary"})"))),
+              bson::to_json(from_json(
+                  R"({"ok": 0.0, "errmsg": "the server refused the write on a protected namespace"})")));
+}
+
 TEST(RebuildError, keeps_what_drivers_track_of_the_cluster) {
     const Buffer original = document([](Builder& reply) {
         reply.append_double("ok", 0)

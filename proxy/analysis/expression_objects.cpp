@@ -1,0 +1,173 @@
+#include <set>
+#include <string>
+
+#include "proxy/analysis/expression_parts.hpp"
+#include "proxy/analysis/trees.hpp"
+
+namespace fieldgate::analysis {
+namespace {
+
+// An object laid over another. `complete`: nothing but what the tree and `names` say can be in `below`.
+struct Layers {
+    SchemaNode below;
+    bool complete = true;
+    std::set<std::string_view> names;
+};
+
+// Whether an object that an expression makes has this part whatever the document is.
+bool is_always_there(const bson::Element& part) {
+    if (part.is_array()) return true;
+    if (part.is_document())
+        return part.document().empty() || !(*part.document().begin()).key().starts_with('$') ||
+               inside_literal(part).raw().data() != part.raw().data();
+    return !(part.is_string() && part.string().starts_with('$'));
+}
+
+// One name of an object over what was there.
+bool lay_name(Request& request, Layers& layers, const std::string& name, SchemaNode over, bool always_there) {
+    if (!request.charge_child(layers.below)) return false;
+    const SchemaNode* const was = layers.below.child(name);
+    const bool absent = was == nullptr && layers.complete && !layers.names.contains(name);
+    if (!always_there && !absent) {
+        static const SchemaNode plain;
+        over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
+    }
+    if (was != nullptr || !is_plain(over)) layers.below.put_child(name, std::move(over));
+    return true;
+}
+
+bool lay_over(Request& request, const bson::Element& layer, Target target, Layers& layers, Value& value) {
+    const bool literal = layer.is_document() &&
+                         (layer.document().empty() || !(*layer.document().begin()).key().starts_with('$'));
+    Value top;
+    if (!evaluate(request, layer, target != nullptr ? target : &layers.below, top)) return false;
+    if (top.none) return true;
+    if (value.path.empty()) value.path = top.path;
+    value.replaced = value.replaced || top.replaced;
+    if (top.node.is_protected() || top.node.unknown || top.node.array || top.node.dotted_keys ||
+        !top.node.patterns().empty())
+        return refuse_value(request, "$mergeObjects", top);
+    if (literal) {
+        for (const bson::Element& part : layer.document()) {
+            const SchemaNode* child = top.node.child(part.key());
+            if (!lay_name(request, layers, std::string(part.key()),
+                          child == nullptr ? SchemaNode() : child->clone(), is_always_there(part)))
+                return false;
+            layers.names.insert(part.key());
+        }
+        return true;
+    }
+    Layers under{layers.below.clone(), layers.complete, std::move(layers.names)};
+    layers.below = overlay_unknown_object(std::move(layers.below));
+    layers.complete = false;
+    for (const auto& [name, child] : top.node.children()) {
+        const SchemaNode* const was = under.below.child(name);
+        SchemaNode over = child->clone();
+        static const SchemaNode plain;
+        if (was != nullptr || !under.complete || under.names.contains(name))
+            over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
+        if (!request.charge_child(layers.below)) return false;
+        layers.below.put_child(name, std::move(over));
+    }
+    return true;
+}
+
+}  // namespace
+
+bool evaluate_merge(Request& request, const bson::Element& operands, Target target, Value& value) {
+    Layers layers;
+    if (!operands.is_array()) {
+        if (!lay_over(request, operands, target, layers, value)) return false;
+    } else {
+        for (const bson::Element& operand : operands.document())
+            if (!request.charge(count_nodes(layers.below)) ||
+                !lay_over(request, operand, target, layers, value))
+                return false;
+    }
+    value.node = std::move(layers.below);
+    return true;
+}
+
+bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson::Element& operands,
+                      Target target, Value& value) {
+    std::optional<bson::Element> field;
+    std::optional<bson::Element> set_to;
+    Value input;
+    const bool shorthand =
+        op.name == "$getField" && !(operands.is_document() && operands.document().find("field"));
+    if (shorthand) field = operands;
+    if (!shorthand && !operands.is_document()) return refuse_shape(request, op.name, "field and input");
+    bool has_input = false;
+    if (!shorthand) {
+        for (const bson::Element& operand : operands.document()) {
+            if (operand.key() == "field") {
+                field = operand;
+            } else if (operand.key() == "input") {
+                has_input = true;
+                const Target from = op.name == "$getField" ? strict(target) : target;
+                if (!evaluate(request, operand, from, input)) return false;
+            } else if (operand.key() == "value" && op.name == "$setField") {
+                set_to = operand;
+            } else {
+                return refuse_shape(request, op.name, "field, input and value, and nothing else");
+            }
+        }
+    }
+    if (!field) return refuse_shape(request, op.name, "field");
+    if (!has_input) {
+        input.path = "$$CURRENT";
+        if (!request.charge(count_nodes(*request.tree))) return false;
+        input.node = request.tree->clone();
+        if (request.stored != nullptr && request.stored != request.tree) input.was = request.stored;
+    }
+    const bson::Element name = inside_literal(*field);
+    const bool constant_name =
+        name.is_string() && (name.raw().data() != field->raw().data() || !name.string().starts_with('$'));
+    const std::string_view text = constant_name ? name.string() : std::string_view();
+    value.path = input.path;
+    if (op.name == "$getField") {
+        // What a stage put where something was protected.
+        const SchemaNode* const was =
+            input.was == nullptr || !constant_name ? input.was : input.was->child(text);
+        value.replaced =
+            input.replaced ||
+            (was != nullptr && !is_plain(*was) &&
+             (!constant_name || input.node.child(text) == nullptr || is_plain(*input.node.child(text))));
+    }
+    if (is_plain(input.node)) {
+        if (!constant_name && !require_plain(request, *field, op.name, nullptr)) return false;
+        if (!set_to) return true;
+        // Which name gets the value may only be known at runtime.
+        const Target put = target == nullptr ? nullptr : constant_name ? target->child(text) : strict(target);
+        Value set;
+        if (!evaluate(request, *set_to, put, set)) return false;
+        if (is_plain(set.node)) return true;
+        if (!constant_name || text.find('.') != std::string_view::npos || text.starts_with('$'))
+            return refuse_value(request, op.name, set);
+        value.node.put_child(std::string(text), std::move(set.node));
+        return true;
+    }
+    if (!constant_name || input.node.is_protected() || input.node.unknown || input.node.array ||
+        input.node.dotted_keys || text.find('.') != std::string_view::npos || text.starts_with('$') ||
+        config::is_array_position(text))
+        return refuse_value(request, op.name, input);
+    const SchemaNode* child = input.node.child(text);
+    if (op.name == "$getField") {
+        if (child != nullptr) value.node = child->clone();
+        return true;
+    }
+    SchemaNode put;
+    if (set_to) {
+        const Target there = target != nullptr ? target->child(text) : nullptr;
+        if (!walk_value(request, *set_to, there != nullptr ? there : child, put)) return false;
+    }
+    value.node = std::move(input.node);
+    if (!request.charge_child(value.node)) return false;
+    if (op.name == "$unsetField")
+        remove_at(value.node, text);
+    else
+        put_at(value.node, text, std::move(put));
+    return true;
+}
+
+}  // namespace fieldgate::analysis

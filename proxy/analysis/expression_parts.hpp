@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "proxy/analysis/expressions.hpp"
+
+// What the files that evaluate expressions share: expressions.cpp (operators, comparisons),
+// expression_paths.cpp (paths and variables), expression_objects.cpp (objects as values). Internal to them.
+namespace fieldgate::analysis {
+
+[[nodiscard]] bool refuse_shape(Request& request, std::string_view name, std::string_view needs);
+[[nodiscard]] bool refuse_value(Request& request, std::string_view where, const Value& value);
+
+bool is_usable_as_plain(const Value& value);
+// A node that no constant may stand in for, whatever it is wrapped in; null if the target takes any.
+Target strict(Target target);
+// Every operand of an operator that computes: objects here are named operands as well as values.
+[[nodiscard]] bool require_plain(Request& request, const bson::Element& operand, std::string_view name,
+                                 Target target);
+// The element itself, or what stands in { $literal: ... }.
+bson::Element inside_literal(const bson::Element& element);
+
+// "$path" and "$$variable.path".
+[[nodiscard]] bool evaluate_path(Request& request, std::string_view text, Value& value);
+[[nodiscard]] bool evaluate_let(Request& request, const bson::Element& operands, Target target, Value& value);
+[[nodiscard]] bool evaluate_element_wise(Request& request, const ExpressionOperator& op,
+                                         const bson::Element& operands, Target target);
+[[nodiscard]] bool evaluate_merge(Request& request, const bson::Element& operands, Target target,
+                                  Value& value);
+// $getField, $setField and $unsetField: of the current document, or of `input`.
+[[nodiscard]] bool evaluate_by_name(Request& request, const ExpressionOperator& op,
+                                    const bson::Element& operands, Target target, Value& value);
+
+}  // namespace fieldgate::analysis

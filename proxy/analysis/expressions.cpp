@@ -1,0 +1,424 @@
+#include "proxy/analysis/expressions.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "proxy/analysis/expression_parts.hpp"
+#include "proxy/analysis/trees.hpp"
+#include "proxy/analysis/values.hpp"
+
+namespace fieldgate::analysis {
+
+bool refuse_shape(Request& request, std::string_view name, std::string_view needs) {
+    return request.refuse(code::failed_to_parse,
+                          "Aggregation expression " + std::string(name) + " needs " + std::string(needs));
+}
+
+bool refuse_value(Request& request, std::string_view where, const Value& value) {
+    if (value.replaced)
+        return request.refuse(code::operation_not_on_encrypted,
+                              std::string(where) + " cannot use " + quote(value.path) +
+                                  ", which is encrypted in the store and was replaced by a stage before: "
+                                  "give what stages compute "
+                                  "names that no encrypted field has");
+    if (any_of_tree(value.node, [](const SchemaNode& node) { return node.unknown; }))
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "Cannot get metadata for path whose encryption properties are not known until runtime: " +
+                std::string(where) + " of " + quote(value.path));
+    return refuse_expression(request, where, value.path);
+}
+
+bool is_usable_as_plain(const Value& value) {
+    return !value.replaced && is_plain(value.node);
+}
+
+Target strict(Target target) {
+    static const SchemaNode anything = unknown_node();
+    return target == nullptr || is_plain(*target) ? nullptr : &anything;
+}
+
+bool require_plain(Request& request, const bson::Element& operand, std::string_view name, Target target) {
+    const bool holds_operator = operand.is_document() && !operand.document().empty() &&
+                                (*operand.document().begin()).key().starts_with('$');
+    if ((operand.is_document() && !holds_operator) || operand.is_array()) {
+        for (const bson::Element& part : operand.document())
+            if (!require_plain(request, part, name, target)) return false;
+        return true;
+    }
+    Value value;
+    if (!evaluate(request, operand, strict(target), value)) return false;
+    return is_usable_as_plain(value) || refuse_value(request, name, value);
+}
+
+bson::Element inside_literal(const bson::Element& element) {
+    if (!element.is_document() || element.document().empty()) return element;
+    const bson::Element first = *element.document().begin();
+    return first.key() == "$literal" || first.key() == "$const" ? first : element;
+}
+
+namespace {
+
+bool evaluate_scalar(Request& request, const bson::Element& expression, Target target, Value& value) {
+    if (expression.is_string() && expression.string().starts_with('$'))
+        return evaluate_path(request, expression.string(), value);
+    value.constant = expression;
+    value.none = expression.type() == bson::Type::null || expression.type() == bson::Type::undefined;
+    // A truth value says nothing that a field of many values could hold, and existence is not hidden.
+    if (target == nullptr || is_plain(*target) || value.none || expression.type() == bson::Type::boolean)
+        return true;
+    return request.refuse(code::operation_not_on_encrypted,
+                          "A constant cannot stand in for an encrypted field: " + quote(expression.key()) +
+                              " is computed at its path");
+}
+
+// Operands of which one is the value. Many that are alike in what matters are kept as one, so that memory is
+// bounded by what trees are charged for.
+class Operands {
+ public:
+    void add(Value value) {
+        bool* const like = value.none             ? &has_none_
+                           : value.replaced       ? &has_replaced_
+                           : is_plain(value.node) ? &has_plain_
+                                                  : nullptr;
+        if (like != nullptr && std::exchange(*like, true)) return;
+        values_.push_back(std::move(value));
+    }
+    std::vector<Value>& values() { return values_; }
+
+ private:
+    std::vector<Value> values_;
+    bool has_none_ = false;
+    bool has_replaced_ = false;
+    bool has_plain_ = false;
+};
+
+// Of several operands one is the value.
+bool combine(Request& request, std::vector<Value>& operands, Value& value) {
+    bool first = true;
+    bool has_plain = false;
+    for (Value& operand : operands) {
+        // No value fits every field, but an update would erase what was there.
+        if (operand.none && !request.updates_by_pipeline) continue;
+        value.replaced = value.replaced || operand.replaced;
+        // What may be plain is as unknown as it was the first time.
+        const bool plain = is_plain(operand.node);
+        if (plain && has_plain) continue;
+        has_plain = has_plain || plain;
+        if (!request.charge(count_nodes(value.node) + count_nodes(operand.node))) return false;
+        value.node = first ? std::move(operand.node) : analysis::merge(std::move(value.node), operand.node);
+        if (first || value.path.empty()) value.path = operand.path;
+        first = false;
+    }
+    value.none = first;
+    return true;
+}
+
+bool evaluate_equality(Request& request, const ExpressionOperator& op, const bson::Element& operands) {
+    std::array<Value, 2> values;
+    std::size_t count = 0;
+    if (!operands.is_array()) return refuse_shape(request, op.name, "an array of two operands");
+    for (const bson::Element& operand : operands.document()) {
+        if (count == 2) return refuse_shape(request, op.name, "two operands");
+        if (!evaluate(request, operand, nullptr, values[count++])) return false;
+    }
+    if (count != 2) return refuse_shape(request, op.name, "two operands");
+    return compare_values(request, op.name, values[0], values[1]);
+}
+
+bool evaluate_membership(Request& request, const bson::Element& operands) {
+    constexpr std::string_view name = "$in";
+    if (!operands.is_array()) return refuse_shape(request, name, "an array of two operands");
+    std::vector<bson::Element> two(operands.document().begin(), operands.document().end());
+    if (two.size() != 2) return refuse_shape(request, name, "two operands");
+    Value needle;
+    if (!evaluate(request, two[0], nullptr, needle)) return false;
+    const bson::Element list = inside_literal(two[1]);
+    if (!list.is_array()) {
+        Value haystack;
+        if (!evaluate(request, two[1], nullptr, haystack)) return false;
+        if (!is_usable_as_plain(haystack)) return refuse_value(request, name, haystack);
+        return is_usable_as_plain(needle) || refuse_value(request, name, needle);
+    }
+    const bool literal = &list != &two[1] && list.raw().data() != two[1].raw().data();
+    for (const bson::Element& element : list.document()) {
+        Value candidate;
+        if (literal)
+            candidate.constant = element, candidate.none = element.type() == bson::Type::null;
+        else if (!evaluate(request, element, nullptr, candidate))
+            return false;
+        // One constant opposite several fields would need several ciphertexts.
+        if (!needle.node.is_protected() && !is_usable_as_plain(candidate))
+            return refuse_value(request, name, candidate);
+        if (!compare_values(request, name, needle, candidate)) return false;
+    }
+    return true;
+}
+
+bool evaluate_condition(Request& request, const bson::Element& operands, Target target, Value& value) {
+    constexpr std::string_view name = "$cond";
+    constexpr std::array<std::string_view, 3> names = {"if", "then", "else"};
+    std::vector<Value> branches(2);
+    std::size_t count = 0;
+    if (!operands.is_array() && !operands.is_document())
+        return refuse_shape(request, name, "if, then and else");
+    for (const bson::Element& operand : operands.document()) {
+        const auto at = operands.is_array()
+                            ? names.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(count, 3))
+                            : std::find(names.begin(), names.end(), operand.key());
+        if (at == names.end()) return refuse_shape(request, name, "if, then and else, and nothing else");
+        ++count;
+        if (at == names.begin()) {
+            if (!walk_condition(request, operand)) return false;
+        } else if (!evaluate(request, operand, target,
+                             branches[static_cast<std::size_t>(at - names.begin()) - 1])) {
+            return false;
+        }
+    }
+    if (count != 3) return refuse_shape(request, name, "if, then and else, once each");
+    return combine(request, branches, value);
+}
+
+bool evaluate_if_null(Request& request, const bson::Element& operands, Target target, Value& value) {
+    if (!operands.is_array()) return refuse_shape(request, "$ifNull", "an array of operands");
+    Operands values;
+    std::size_t count = 0;
+    for (auto at = operands.document().begin(); at != operands.document().end(); ++count) {
+        Value operand;
+        if (!evaluate(request, *at, target, operand)) return false;
+        // It tells documents with the field from those without.
+        if (++at != operands.document().end()) request.mark_used(operand.node, false);
+        values.add(std::move(operand));
+    }
+    if (count < 2) return refuse_shape(request, "$ifNull", "two operands or more");
+    return combine(request, values.values(), value);
+}
+
+bool evaluate_branches(Request& request, const bson::Element& operands, Target target, Value& value) {
+    constexpr std::string_view needs = "branches with case and then, and perhaps a default";
+    if (!operands.is_document()) return refuse_shape(request, "$switch", needs);
+    Operands values;
+    for (const bson::Element& part : operands.document()) {
+        if (part.key() == "default") {
+            Value operand;
+            if (!evaluate(request, part, target, operand)) return false;
+            values.add(std::move(operand));
+            continue;
+        }
+        if (part.key() != "branches" || !part.is_array()) return refuse_shape(request, "$switch", needs);
+        for (const bson::Element& branch : part.document()) {
+            if (!branch.is_document()) return refuse_shape(request, "$switch", needs);
+            if (!refuse_duplicates(request, branch.document(), "a branch of $switch")) return false;
+            for (const bson::Element& operand : branch.document()) {
+                if (operand.key() == "case") {
+                    if (!walk_condition(request, operand)) return false;
+                } else if (operand.key() != "then") {
+                    return refuse_shape(request, "$switch", needs);
+                } else {
+                    Value then;
+                    if (!evaluate(request, operand, target, then)) return false;
+                    values.add(std::move(then));
+                }
+            }
+        }
+    }
+    return combine(request, values.values(), value);
+}
+
+bool evaluate_operator(Request& request, const bson::Element& op, Target target, Value& value) {
+    const ExpressionOperator* row = find_expression_operator(op.key());
+    if (row == nullptr)
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "Unknown aggregation expression, or one that fieldgate does not know: " + quote(op.key()) +
+                " is not allowed where encrypted fields could be reached");
+    const bool has_names = op.is_document() && row->rule != ExpressionRule::constant;
+    if (has_names && !refuse_duplicates(request, op.document(), row->name)) return false;
+    switch (row->rule) {
+        case ExpressionRule::plain_only:
+            return require_plain(request, op, row->name, target);
+        case ExpressionRule::equality:
+            return evaluate_equality(request, *row, op);
+        case ExpressionRule::membership:
+            return evaluate_membership(request, op);
+        case ExpressionRule::condition:
+            return evaluate_condition(request, op, target, value);
+        case ExpressionRule::if_null:
+            return evaluate_if_null(request, op, target, value);
+        case ExpressionRule::branches:
+            return evaluate_branches(request, op, target, value);
+        case ExpressionRule::variables:
+            return evaluate_let(request, op, target, value);
+        case ExpressionRule::element_wise:
+            return evaluate_element_wise(request, *row, op, target);
+        case ExpressionRule::constant: {
+            value.constant = op;
+            value.none = op.type() == bson::Type::null;
+            if (target == nullptr || is_plain(*target) || value.none || op.type() == bson::Type::boolean)
+                return true;
+            return request.refuse(code::operation_not_on_encrypted,
+                                  "A constant cannot stand in for an encrypted field: $literal");
+        }
+        case ExpressionRule::by_name:
+            return evaluate_by_name(request, *row, op, target, value);
+        case ExpressionRule::merge:
+            return evaluate_merge(request, op, target, value);
+        case ExpressionRule::metadata:
+            if (strict(target) == nullptr) return true;
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "A constant cannot stand in for an encrypted field: " + std::string(row->name));
+        case ExpressionRule::never:
+            break;
+    }
+    return request.refuse(
+        code::operation_not_on_encrypted,
+        "Aggregation expression " + std::string(row->name) +
+            " runs JavaScript on the server, which is not allowed where encrypted fields could "
+            "be reached");
+}
+
+bool evaluate_object(Request& request, bson::DocumentView object, Target target, Value& value) {
+    if (!refuse_duplicates(request, object, "an object")) return false;
+    const bool whole = target != nullptr && (target->is_protected() || target->unknown);
+    for (const bson::Element& part : object) {
+        const std::string_view key = part.key();
+        if (key.starts_with('$') || key.find('.') != std::string_view::npos)
+            return request.refuse(
+                code::failed_to_parse,
+                "An object in an aggregation expression cannot have a field named " + quote(key));
+        Value inner;
+        const Target there = target == nullptr || whole ? target : target->child(key);
+        if (!evaluate(request, part, there, inner)) return false;
+        if (inner.replaced || !is_plain(inner.node)) value.path = inner.path;
+        if (inner.replaced) value.replaced = true;
+        if (is_plain(inner.node)) continue;
+        if (!request.charge_child(value.node)) return false;
+        value.node.add_child(std::string(key)) = std::move(inner.node);
+    }
+    return true;
+}
+
+bool evaluate_array(Request& request, bson::DocumentView array, Target target, Value& value) {
+    Operands elements;
+    for (const bson::Element& element : array) {
+        Value inner;
+        if (!evaluate(request, element, target, inner)) return false;
+        elements.add(std::move(inner));
+    }
+    if (!combine(request, elements.values(), value)) return false;
+    value.none = false;
+    value.node = array_of(std::move(value.node));
+    return true;
+}
+
+}  // namespace
+
+bool refuse_duplicates(Request& request, bson::DocumentView document, std::string_view owner) {
+    std::vector<std::string_view> names;
+    for (const bson::Element& element : document) names.push_back(element.key());
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    return twice == names.end() ||
+           request.refuse(code::failed_to_parse,
+                          "The field " + quote(*twice) + " stands twice in " + std::string(owner));
+}
+
+bool refuse_expression(Request& request, std::string_view where, std::string_view path) {
+    return request.refuse(
+        code::operation_not_on_encrypted,
+        "Aggregation expression " + std::string(where) + " is not allowed on encrypted field " + quote(path));
+}
+
+bool evaluate(Request& request, const bson::Element& expression, Target target, Value& value) {
+    if (expression.is_array()) return evaluate_array(request, expression.document(), target, value);
+    if (!expression.is_document()) return evaluate_scalar(request, expression, target, value);
+    const bson::DocumentView document = expression.document();
+    if (document.empty() || !(*document.begin()).key().starts_with('$'))
+        return evaluate_object(request, document, target, value);
+    if (++document.begin() != document.end())
+        return request.refuse(code::failed_to_parse,
+                              "An object representing an expression must have exactly one field");
+    return evaluate_operator(request, *document.begin(), target, value);
+}
+
+bool walk_condition(Request& request, const bson::Element& expression) {
+    Value value;
+    if (!evaluate(request, expression, nullptr, value)) return false;
+    return is_usable_as_plain(value) || refuse_value(request, "as a condition", value);
+}
+
+bool walk_value(Request& request, const bson::Element& expression, Target target,
+                config::SchemaNode& result) {
+    Value value;
+    if (!evaluate(request, expression, target, value)) return false;
+    result = std::move(value.node);
+    return true;
+}
+
+bool compare_values(Request& request, std::string_view where, const Value& a, const Value& b) {
+    if (is_usable_as_plain(a) && is_usable_as_plain(b)) return true;
+    const Value& field = a.node.is_protected() ? a : b;
+    const Value& other = a.node.is_protected() ? b : a;
+    if (!field.node.is_protected() || field.node.array)
+        return refuse_value(request, where, is_usable_as_plain(a) ? b : a);
+    const config::EncryptedField& definition = request.field(field.node.field);
+    if (definition.algorithm == config::Algorithm::random)
+        return request.refuse(code::operation_not_on_encrypted,
+                              "Cannot query on fields encrypted with the randomized encryption algorithm: " +
+                                  quote(field.path));
+    if (other.none)
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            (where == "$in" ? "Illegal equality to null inside $in against an encrypted field: "
+                            : "Illegal equality to null predicate for encrypted field: ") +
+                quote(field.path));
+    request.mark_matched(field.node.field);
+    if (other.constant) return compare_value(request, *other.constant, field.node.field);
+    if (other.node.is_protected() && !other.node.array) {
+        if (!request.plan.fields->same_encryption(field.node.field, other.node.field))
+            return request.refuse(code::operation_not_on_encrypted,
+                                  std::string(where) +
+                                      " of two encrypted fields needs the same algorithm, key and "
+                                      "type in both: " +
+                                      quote(field.path) + " and " + quote(other.path));
+        request.mark_matched(other.node.field);
+        return true;
+    }
+    if (!is_plain(other.node) || other.replaced) return refuse_value(request, where, other);
+    return request.refuse(code::operation_not_on_encrypted,
+                          std::string(where) + " cannot compare encrypted field " + quote(field.path) +
+                              " with the result of another expression: only with a constant");
+}
+
+bool tell_apart(Request& request, std::string_view where, const Value& value) {
+    if (is_plain(value.node)) return true;
+    const auto is_odd = [](const auto& self, const SchemaNode& node) -> bool {
+        bool odd = node.unknown || node.array || node.dotted_keys || !node.patterns().empty();
+        for (const auto& [name, child] : node.children()) odd = odd || self(self, *child);
+        return odd;
+    };
+    if (is_odd(is_odd, value.node)) return refuse_value(request, where, value);
+    const bool random = any_of_tree(value.node, [&](const SchemaNode& node) {
+        return request.field(node.field).algorithm == config::Algorithm::random;
+    });
+    if (random)
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            std::string(where) +
+                " cannot tell values apart that are encrypted with the randomized encryption "
+                "algorithm: " +
+                quote(value.path));
+    const auto note = [&](const auto& self, const SchemaNode& node) -> void {
+        if (node.is_protected()) {
+            request.use(node.field).named = true;
+            request.statement.matched.push_back(node.field);  // no collation
+        }
+        node.for_each_child([&](const SchemaNode& child) { self(self, child); });
+    };
+    note(note, value.node);
+    return true;
+}
+
+}  // namespace fieldgate::analysis

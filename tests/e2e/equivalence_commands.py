@@ -1,0 +1,461 @@
+"""Makes commands, most of which a namespace with encrypted fields can serve.
+
+A kind says what is special about a command. KINDS says of each whether fieldgate is expected to accept it today: what it
+is still to learn stands there with False, is tried and compared all the same, and counts for nothing. Flip it when it works.
+
+The embedded server is young. What it answers wrongly or not at all, on a plain collection, is left out:
+nothing so far beyond what servers-and-clients lists ($where, text indexes), which no encrypted namespace allows either.
+"""
+
+from equivalence_data import COLLECTIONS, WORDS, document, plain_fields
+
+# kind: accepted today
+KINDS = {
+    # reading
+    "find plain": True,
+    "find by equality": True,
+    "find by $in": True,
+    "find by $exists": True,
+    "find nested": True,
+    "find $elemMatch": True,
+    "find projection": True,
+    "find sorted": True,
+    "find $expr": False,
+    "find computed projection": False,
+    "count": True,
+    "distinct": True,
+    "match": True,
+    "match project": True,
+    "match sort limit": True,
+    "match count": True,
+    "group to count": True,
+    "group": False,
+    "group by deterministic": False,
+    "addFields": False,
+    "unset": False,
+    "computed project": False,
+    "cond": False,
+    "bucket": False,
+    "sortByCount": False,
+    "unwind": False,
+    "lookup": False,
+    "lookup of protected": False,
+    "unionWith": False,
+    "facet": False,
+    "replaceRoot": False,
+    "protected branches": False,
+    "match on reshaped": False,
+    "error of the server": True,
+    # writing
+    "insert": True,
+    "set plain": True,
+    "set protected": True,
+    "set parent": True,
+    "unset fields": True,
+    "upsert": True,
+    "rename": True,
+    "plain operators": True,
+    "replace": True,
+    "delete": True,
+    "several statements": True,
+    "findAndModify": True,
+    "findAndModify remove": True,
+    "update pipeline": False,
+    "bulkWrite": False,
+}
+
+
+class Case:
+    def __init__(self, kind, command, ordered=False, counts_modified=True, database=None):
+        self.kind, self.command, self.ordered, self.database = kind, command, ordered, database
+        self.counts_modified = counts_modified  # a random ciphertext differs although the value is the same
+
+    def __repr__(self):
+        return f"{self.kind}: {self.command}"
+
+
+class Generator:
+    def __init__(self, random):
+        self.random = random
+        self.next_id = 1000
+
+    # Parts
+
+    def collection(self, protected=True):
+        return self.random.choice(["people", "people", "accounts"] if protected else ["people", "accounts", "wards"])
+
+    def fields(self, collection, deterministic=None):
+        return [f for f in COLLECTIONS[collection] if deterministic is None or f.deterministic == deterministic]
+
+    def field(self, collection, deterministic=None):
+        return self.random.choice(self.fields(collection, deterministic))
+
+    def value(self, field):
+        return self.random.choice(field.values)
+
+    def fresh_id(self):
+        self.next_id += 1
+        return self.next_id
+
+    def plain_predicate(self):
+        r = self.random
+        return r.choice([
+            lambda: {"ward": r.randrange(6)},
+            lambda: {"ward": {r.choice(["$gt", "$gte", "$lt", "$lte", "$ne"]): r.randrange(6)}},
+            lambda: {"ward": {"$in": [r.randrange(6), r.randrange(6)]}},
+            lambda: {"ward": {"$nin": [r.randrange(6), r.randrange(6)]}},
+            lambda: {"ward": {"$mod": [2, r.randrange(2)]}},
+            lambda: {"name": {"$regex": "^" + r.choice("abcdefg")}},
+            lambda: {"name": {"$not": {"$eq": r.choice(WORDS)}}},
+            lambda: {"tags": r.choice(WORDS)},
+            lambda: {"tags": {"$size": r.randrange(3)}},
+            lambda: {"tags": {"$all": r.sample(WORDS, 2)}},
+            lambda: {"status": {"$exists": r.random() < 0.5}},
+            lambda: {"status": None},
+            lambda: {"status": {"$type": "string"}},
+            lambda: {"place.city": r.choice(WORDS)},
+            lambda: {"place.ssn": {"$gte": r.randrange(100, 104)}},  # named like a protected field, and none
+            lambda: {"visits.cost": {"$gt": r.randrange(5) * 10}},
+            lambda: {"n": {"$gte": r.randrange(100), "$lt": r.randrange(100)}},
+        ])()
+
+    def equality(self, collection):
+        field = self.field(collection, True)
+        return {field.path: self.random.choice([
+            lambda: self.value(field), lambda: {"$eq": self.value(field)}, lambda: {"$ne": self.value(field)},
+            lambda: {"$not": {"$eq": self.value(field)}}])()}
+
+    def membership(self, collection):
+        field = self.field(collection, True)
+        values = [self.value(field) for _ in range(self.random.randrange(1, 4))]
+        condition = {self.random.choice(["$in", "$nin"]): values}
+        return {field.path: {"$not": condition} if self.random.random() < 0.2 else condition}
+
+    def presence(self, collection):
+        field = self.field(collection)
+        path = field.path.split(".")[0] if self.random.random() < 0.2 else field.path
+        return {path: {"$exists": self.random.random() < 0.5}}
+
+    def predicate(self, collection):
+        choices = [self.plain_predicate]
+        if self.fields(collection):
+            choices += [lambda: self.equality(collection), lambda: self.membership(collection), lambda: self.presence(collection)]
+        return self.random.choice(choices)()
+
+    def filter(self, collection, level=0):
+        if level < 2 and self.random.random() < 0.3:
+            branches = [self.filter(collection, level + 1) for _ in range(self.random.randrange(1, 4))]
+            return {self.random.choice(["$and", "$or", "$nor"]): branches}
+        found = {}
+        for _ in range(self.random.randrange(1, 3)):
+            found.update(self.predicate(collection))
+        return found
+
+    def comparison(self, collection):
+        field = self.field(collection, True)
+        path, value = "$" + field.path, self.value(field)
+        return self.random.choice([
+            lambda: {"$eq": [path, value]}, lambda: {"$ne": [{"$literal": value}, path]},
+            lambda: {"$in": [path, [value, self.value(field)]]}])()
+
+    def projection(self, collection):
+        paths = ["name", "ward", "tags", "place.city"] + [f.path for f in self.fields(collection)]
+        include = self.random.choice([0, 1])
+        chosen = {path: include for path in self.random.sample(paths, self.random.randrange(1, 4))}
+        if self.random.random() < 0.2:
+            chosen["_id"] = 0
+        return chosen
+
+    # Reading. A limit only stands behind an order that leaves nothing open.
+
+    def find(self, kind, filter, collection, **options):
+        return Case(kind, {"find": collection, "filter": filter, "batchSize": 1000, **options}, ordered="sort" in options)
+
+    def aggregate(self, kind, collection, *stages, ordered=False):
+        first = [{"$match": self.filter(collection)}] if self.random.random() < 0.5 else []
+        return Case(kind, {"aggregate": collection, "pipeline": first + list(stages), "cursor": {"batchSize": 1000}}, ordered)
+
+    def sorting(self):
+        return {self.random.choice(["ward", "n", "name"]): self.random.choice([1, -1]), "_id": 1}
+
+    def find_plain(self, kind):
+        return self.find(kind, self.plain_predicate(), self.collection())
+
+    def find_by_equality(self, kind):
+        collection = self.collection()
+        return self.find(kind, {**self.equality(collection), **(self.plain_predicate() if self.random.random() < 0.3 else {})}, collection)
+
+    def find_by_in(self, kind):
+        collection = self.collection()
+        return self.find(kind, self.membership(collection), collection)
+
+    def find_by_exists(self, kind):
+        collection = self.collection()
+        return self.find(kind, self.presence(collection), collection)
+
+    def find_nested(self, kind):
+        collection = self.collection()
+        return self.find(kind, {"$or": [self.filter(collection), self.filter(collection)]}, collection)
+
+    def find_elemmatch(self, kind):
+        collection = self.collection()
+        condition = self.random.choice([{"visits": {"$elemMatch": {"day": {"$gte": self.random.randrange(7)}, "cost": {"$lt": 30}}}},
+                                        {"tags": {"$elemMatch": {"$gt": self.random.choice(WORDS)}}}])
+        return self.find(kind, {**condition, **(self.equality(collection) if self.random.random() < 0.5 else {})}, collection)
+
+    def find_projection(self, kind):
+        collection = self.collection()
+        return self.find(kind, self.filter(collection), collection, projection=self.projection(collection))
+
+    def find_sorted(self, kind):
+        collection = self.collection()
+        return self.find(kind, self.filter(collection), collection, sort=self.sorting(), skip=self.random.randrange(3), limit=self.random.randrange(1, 9))
+
+    def find_expr(self, kind):
+        collection = self.collection()
+        return self.find(kind, {"$expr": self.comparison(collection)}, collection)
+
+    def find_computed_projection(self, kind):
+        collection = self.collection()
+        return self.find(kind, self.filter(collection), collection, projection={"known": self.comparison(collection), "w": "$ward"})
+
+    def count(self, kind):
+        collection = self.collection()
+        return Case(kind, {"count": collection, "query": self.filter(collection)})
+
+    def distinct(self, kind):
+        collection = self.collection()
+        key = self.random.choice(["ward", "tags", "place.city"] + [f.path for f in self.fields(collection, True)])
+        return Case(kind, {"distinct": collection, "key": key, "query": self.filter(collection)})
+
+    def match(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$match": self.filter(collection)})
+
+    def match_project(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$project": self.projection(collection)})
+
+    def match_sort_limit(self, kind):
+        return self.aggregate(kind, self.collection(), {"$sort": self.sorting()}, {"$skip": self.random.randrange(1, 4)}, {"$limit": 5}, ordered=True)
+
+    def match_count(self, kind):
+        return self.aggregate(kind, self.collection(), {"$count": "many"})
+
+    def group_to_count(self, kind):
+        return self.aggregate(kind, self.collection(), {"$group": {"_id": 1, "n": {"$sum": 1}}})
+
+    def _accumulators(self, collection):
+        field = self.random.choice(["ward", "n", "name"] + [f.path for f in self.fields(collection)])
+        deterministic = self.random.choice(["name"] + [f.path for f in self.fields(collection, True)])
+        return self.random.choice([
+            {"n": {"$sum": 1}, "total": {"$sum": "$n"}}, {"top": {"$max": "$ward"}, "set": {"$addToSet": "$" + deterministic}},
+            {"first": {"$first": "$" + field}}, {"all": {"$push": "$" + field}}])
+
+    def group(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$sort": {"_id": 1}}, {"$group": {"_id": "$ward", **self._accumulators(collection)}})
+
+    def group_by_deterministic(self, kind):
+        collection = self.collection()
+        key = "$" + self.field(collection, True).path
+        stages = [{"$sort": {"_id": 1}}, {"$group": {"_id": self.random.choice([key, {"k": key, "w": "$ward"}]), **self._accumulators(collection)}}]
+        return self.aggregate(kind, collection, *stages)
+
+    def addfields(self, kind):
+        collection = self.collection()
+        copy = {"copy": "$" + self.field(collection).path, "sum": {"$add": ["$ward", "$n"]}}
+        return self.aggregate(kind, collection, {self.random.choice(["$addFields", "$set"]): copy})
+
+    def unset(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$unset": [self.field(collection).path, "tags"]})
+
+    def computed_project(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$project": {"w": "$ward", "copy": "$" + self.field(collection).path, "known": self.comparison(collection)}})
+
+    def cond(self, kind):
+        collection = self.collection()
+        case = self.random.choice([
+            {"$cond": [self.comparison(collection), "yes", "no"]},
+            {"$switch": {"branches": [{"case": self.comparison(collection), "then": "$name"}], "default": "$ward"}},
+            {"$ifNull": ["$status", "$name"]}])
+        return self.aggregate(kind, collection, {"$addFields": {"answer": case}})
+
+    def bucket(self, kind):
+        return self.aggregate(kind, self.collection(), {"$bucket": {"groupBy": "$ward", "boundaries": [0, 2, 4], "default": "other", "output": {"n": {"$sum": 1}}}})
+
+    def sortbycount(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$sortByCount": self.random.choice(["$ward", "$" + self.field(collection, True).path])})
+
+    def unwind(self, kind):
+        return self.aggregate(kind, self.collection(), {"$unwind": self.random.choice(["$tags", {"path": "$visits", "preserveNullAndEmptyArrays": True}])})
+
+    def lookup(self, kind):
+        stage = {"from": self.random.choice(["wards", "people", "accounts"]), "localField": "ward", "foreignField": "ward", "as": "there"}
+        return self.aggregate(kind, self.collection(), {"$lookup": stage})
+
+    def lookup_of_protected(self, kind):
+        local, foreign, collection = self.random.choice([("ssn", "owner", "people"), ("owner", "ssn", "accounts"), ("ssn", "ssn", "people")])
+        source = {"owner": "accounts", "ssn": "people"}[foreign]
+        return self.aggregate(kind, collection, {"$lookup": {"from": source, "localField": local, "foreignField": foreign, "as": "there"}})
+
+    def unionwith(self, kind):
+        other = self.random.choice(["people", "accounts", "wards"])
+        stage = other if self.random.random() < 0.5 else {"coll": other, "pipeline": [{"$match": self.filter(other)}]}
+        return self.aggregate(kind, self.collection(), {"$unionWith": stage})
+
+    def facet(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$facet": {
+            "one": [{"$match": self.filter(collection)}], "two": [{"$group": {"_id": "$ward", "n": {"$sum": 1}}}, {"$sort": {"_id": 1}}]}})
+
+    def replaceroot(self, kind):
+        return self.aggregate(kind, "people", {"$match": {"insurance": {"$exists": True}}}, {"$replaceRoot": {"newRoot": "$insurance"}})
+
+    def protected_branches(self, kind):
+        email, phone = "$email", "$contact.home.phone"  # of one type, under one key
+        made = self.random.choice([
+            {"$cond": [self.comparison("people"), email, phone]}, {"$ifNull": [email, phone]}, {"$ifNull": [email, "none"]},
+            {"$switch": {"branches": [{"case": {"$gt": ["$ward", 2]}, "then": email}], "default": phone}}])
+        return self.aggregate(kind, "people", {"$addFields": {"made": made}})
+
+    def match_on_reshaped(self, kind):
+        ssn, policy, owner = (self.value(next(f for f in self.fields(c) if f.path == p)) for c, p in (
+            ("people", "ssn"), ("people", "insurance.policyNumber"), ("accounts", "owner")))
+        stages = self.random.choice([
+            [{"$project": {"copy": "$ssn"}}, {"$match": {"copy": ssn}}],
+            [{"$addFields": {"copy": "$insurance"}}, {"$match": {"copy.policyNumber": {"$in": [policy]}}}],
+            [{"$group": {"_id": "$ssn", "n": {"$sum": 1}}}, {"$match": {"_id": {"$ne": ssn}}}],
+            [{"$match": {"insurance": {"$exists": True}}}, {"$replaceRoot": {"newRoot": "$insurance"}}, {"$match": {"policyNumber": policy}}],
+            [{"$lookup": {"from": "accounts", "localField": "ward", "foreignField": "ward", "as": "there"}}, {"$unwind": "$there"},
+             {"$match": {"there.owner": owner}}],
+            [{"$project": {"ssn": 0}}, {"$match": {"insurance.policyNumber": policy}}]])
+        return self.aggregate(kind, "people", *stages)
+
+    def error_of_the_server(self, kind):
+        collection = self.collection()
+        return self.random.choice([
+            lambda: self.find(kind, {**self.equality(collection), "ward": {"$mod": [0, 0]}}, collection),
+            lambda: self.find(kind, {**self.equality(collection), "name": {"$regex": "("}}, collection),
+            lambda: self.aggregate(kind, collection, {"$limit": 0}),
+            lambda: self.update(kind, collection, {"_id": self.random.randrange(30)}, {"$inc": {"name": 1}})])()
+
+    # Writing
+
+    def protected_set(self, collection, deterministic=None):
+        field = self.field(collection, deterministic)
+        return {field.path: self.value(field)}, field
+
+    def update(self, kind, collection, filter, update, counts_modified=True, **options):
+        statement = {"q": filter, "u": update, "multi": self.random.random() < 0.5 and not options.get("upsert"), **options}
+        return Case(kind, {"update": collection, "updates": [statement]}, counts_modified=counts_modified)
+
+    def one(self, collection):
+        """A filter of writes: mostly few documents."""
+        return {"_id": self.random.randrange(30)} if self.random.random() < 0.5 else self.filter(collection)
+
+    def insert(self, kind):
+        collection = self.collection()
+        # An _id that is there already now and then: both must refuse it.
+        ids = [self.random.randrange(30) if self.random.random() < 0.1 else self.fresh_id() for _ in range(self.random.randrange(1, 4))]
+        documents = [document(self.random, collection, number) for number in ids]
+        return Case(kind, {"insert": collection, "documents": documents, "ordered": self.random.random() < 0.5})
+
+    def set_plain(self, kind):
+        collection = self.collection()
+        return self.update(kind, collection, self.one(collection), {"$set": {"name": self.random.choice(WORDS), "place.city": "new"}})
+
+    def set_protected(self, kind):
+        collection = self.collection()
+        values, field = self.protected_set(collection)
+        return self.update(kind, collection, self.one(collection), {"$set": {**values, "n": self.random.randrange(100)}}, field.deterministic)
+
+    def set_parent(self, kind):
+        insurance = {"provider": self.random.choice(WORDS)}
+        for field in self.fields("people"):
+            if field.path.startswith("insurance.") and self.random.random() < 0.7:
+                insurance[field.path.split(".")[1]] = self.value(field)
+        return self.update(kind, "people", self.one("people"), {"$set": {"insurance": insurance}}, counts_modified=False)
+
+    def unset_fields(self, kind):
+        collection = self.collection()
+        return self.update(kind, collection, self.one(collection), {"$unset": {self.field(collection).path: "", "status": ""}})
+
+    def upsert(self, kind):
+        collection = self.collection()
+        values, field = self.protected_set(collection, True)
+        number = self.random.choice([self.fresh_id(), self.random.randrange(30)])
+        on_insert, _ = self.protected_set(collection)
+        if set(on_insert) == set(values):
+            on_insert = {"n": 1}
+        return self.update(kind, collection, {"_id": number}, {"$set": values, "$setOnInsert": on_insert}, upsert=True)
+
+    def rename(self, kind):
+        collection = self.collection()
+        return self.update(kind, collection, self.one(collection), {"$rename": {"status": "state"}})
+
+    def plain_operators(self, kind):
+        r, collection = self.random, self.collection()
+        operators = r.choice([
+            {"$inc": {"n": 3}}, {"$mul": {"n": 2}}, {"$min": {"ward": 2}}, {"$max": {"ward": 3}}, {"$bit": {"n": {"or": 4}}},
+            {"$push": {"tags": r.choice(WORDS)}}, {"$addToSet": {"tags": r.choice(WORDS)}},
+            {"$push": {"tags": {"$each": r.sample(WORDS, 2), "$slice": -3}}}])
+        return self.update(kind, collection, self.one(collection), operators)
+
+    def replace(self, kind):
+        collection = self.collection()
+        number = self.random.randrange(30)
+        made = document(self.random, collection, number)
+        case = self.update(kind, collection, {"_id": number}, made, counts_modified=False)
+        case.command["updates"][0]["multi"] = False
+        return case
+
+    def delete(self, kind):
+        collection = self.collection()
+        limit = 0 if self.random.random() < 0.2 else 1
+        filter = {"_id": self.random.randrange(30), **self.equality(collection)} if limit else {**self.equality(collection), "n": {"$lt": 20}}
+        return Case(kind, {"delete": collection, "deletes": [{"q": filter, "limit": limit}]})
+
+    def several_statements(self, kind):
+        collection = self.collection()
+        updates = []
+        for _ in range(3):
+            values, _field = self.protected_set(collection, True)
+            updates.append({"q": {"_id": self.random.randrange(30)}, "u": {"$set": {**values, "n": self.random.randrange(100)}}})
+        return Case(kind, {"update": collection, "updates": updates, "ordered": self.random.random() < 0.5})
+
+    def findandmodify(self, kind):
+        collection = self.collection()
+        values, _ = self.protected_set(collection)
+        options = {"fields": self.projection(collection)} if self.random.random() < 0.3 else {}
+        return Case(kind, {"findAndModify": collection, "query": self.filter(collection), "sort": self.sorting(),
+                           "update": {"$set": values, "$inc": {"n": 1}}, "new": self.random.random() < 0.5, **options})
+
+    def findandmodify_remove(self, kind):
+        collection = self.collection()
+        return Case(kind, {"findAndModify": collection, "query": {"_id": self.random.randrange(30), **self.equality(collection)}, "remove": True})
+
+    def update_pipeline(self, kind):
+        collection = self.collection()
+        stages = self.random.choice([
+            [{"$set": {"total": {"$add": ["$ward", "$n"]}}}], [{"$unset": "status"}],
+            [{"$set": {"known": self.comparison(collection)}}], [{"$set": self.protected_set(collection)[0]}]])
+        return self.update(kind, collection, self.one(collection), stages, counts_modified=False)
+
+    def bulkwrite(self, kind):
+        first, second = self.random.choice([("people", "accounts"), ("people", "wards"), ("accounts", "people")])
+        operations = [{"insert": 0, "document": document(self.random, first, self.fresh_id())},
+                      {"update": 0, "filter": self.equality(first), "updateMods": {"$set": {"n": 7}}},
+                      {"delete": 1, "filter": {"_id": self.random.randrange(30)}, "multi": False},
+                      {"insert": 1, "document": {"_id": self.fresh_id(), **plain_fields(self.random)}}]
+        return Case(kind, {"bulkWrite": 1, "ops": operations, "nsInfo": [{"ns": first}, {"ns": second}]}, database="admin")
+
+    def make(self, kind):
+        return getattr(self, kind.lower().replace("$", "").replace(" ", "_"))(kind)
+
+
+READING = list(KINDS)[:list(KINDS).index("insert")]
+WRITING = list(KINDS)[list(KINDS).index("insert"):]

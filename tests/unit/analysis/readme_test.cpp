@@ -1,0 +1,225 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "proxy/analysis/commands.hpp"
+#include "proxy/analysis/expressions.hpp"
+#include "proxy/analysis/match.hpp"
+#include "proxy/analysis/pipeline.hpp"
+#include "proxy/analysis/stages.hpp"
+#include "proxy/analysis/updates.hpp"
+
+// The README's tables of what works and what is refused are those that the code uses: this test writes them and
+// compares. `FIELDGATE_WRITE_README=1 build/release/analysis_tests --gtest_filter='Readme.*'` puts them into the README.
+namespace fieldgate::analysis {
+namespace {
+
+constexpr std::string_view begin_mark = "<!-- tables: begin -->\n";
+constexpr std::string_view end_mark = "<!-- tables: end -->";
+
+// What is said of each group, in this order, and the names in it.
+class Groups {
+ public:
+    explicit Groups(std::string title, std::string head) : title_(std::move(title)), head_(std::move(head)) {}
+    void add(std::string_view group, std::string_view name) {
+        for (auto& [known, names] : groups_)
+            if (known == group) return static_cast<void>(names.insert(std::string(name)));
+        groups_.push_back({std::string(group), {std::string(name)}});
+    }
+    std::string text() const {
+        std::string out = "#### " + title_ + "\n\n| " + head_ + " | |\n|---|---|\n";
+        for (const auto& [group, names] : groups_) {
+            out += "| " + group + " |";
+            for (const std::string& name : names) out += (name == *names.begin() ? " `" : ", `") + name + "`";
+            out += " |\n";
+        }
+        return out + "\n";
+    }
+
+ private:
+    std::string title_;
+    std::string head_;
+    std::vector<std::pair<std::string, std::set<std::string>>> groups_;
+};
+
+std::string_view in_words(MatchRule rule) {
+    switch (rule) {
+        case MatchRule::logical:
+            return "combine filters, to any depth";
+        case MatchRule::pass_at_top:
+            return "name no field: pass";
+        case MatchRule::never:
+            return "refused on the whole namespace";
+        case MatchRule::expression:
+            return "by the rules of expressions, below";
+        case MatchRule::equality:
+        case MatchRule::set:
+            return "deterministic: the value is encrypted; random: refused";
+        case MatchRule::negation:
+            return "by the rules of what it negates";
+        case MatchRule::existence:
+            return "answered as it is";
+        case MatchRule::type_of_parent:
+            return "answered on an object above encrypted fields, refused on the field";
+        case MatchRule::plain_only:
+            break;
+    }
+    return "refused: ciphertext cannot answer it";
+}
+
+std::string_view in_words(UpdateRule rule) {
+    switch (rule) {
+        case UpdateRule::set:
+        case UpdateRule::set_on_insert:
+            return "the value is encrypted, inside objects too";
+        case UpdateRule::unset:
+            return "passes";
+        case UpdateRule::rename:
+            return "between fields that are encrypted alike";
+        case UpdateRule::plain_only:
+            break;
+    }
+    return "refused: it needs the stored value";
+}
+
+std::string_view in_words(ExpressionRule rule) {
+    switch (rule) {
+        case ExpressionRule::plain_only:
+            return "refused: it computes from values";
+        case ExpressionRule::equality:
+        case ExpressionRule::membership:
+            return "deterministic fields with constants, which are encrypted, or with fields encrypted alike";
+        case ExpressionRule::condition:
+        case ExpressionRule::if_null:
+        case ExpressionRule::branches:
+            return "followed: what may be encrypted or not cannot be used again";
+        case ExpressionRule::variables:
+            return "followed: variables may stand for encrypted fields";
+        case ExpressionRule::element_wise:
+            return "over plain arrays";
+        case ExpressionRule::constant:
+            return "encrypted opposite a deterministic field";
+        case ExpressionRule::by_name:
+        case ExpressionRule::merge:
+            return "followed: names must be constants";
+        case ExpressionRule::metadata:
+            return "passes: it reads no field";
+        case ExpressionRule::never:
+            break;
+    }
+    return "refused: JavaScript";
+}
+
+std::string_view in_words(AccumulatorRule rule) {
+    switch (rule) {
+        case AccumulatorRule::plain_only:
+            return "refused: it computes from values";
+        case AccumulatorRule::one_of:
+        case AccumulatorRule::all_of:
+        case AccumulatorRule::some_of:
+        case AccumulatorRule::top:
+        case AccumulatorRule::top_of:
+            return "followed; an array of encrypted values cannot be queried again before $unwind";
+        case AccumulatorRule::different:
+            return "deterministic fields only";
+        case AccumulatorRule::counts:
+            return "passes";
+        case AccumulatorRule::merges:
+            return "the result cannot be used again";
+        case AccumulatorRule::never:
+            break;
+    }
+    return "refused: JavaScript";
+}
+
+std::string commands() {
+    Groups groups("Commands", "on a namespace with encrypted fields");
+    for (const Command& row : command_table()) {
+        if (row.standing == Standing::closed)
+            groups.add("refused on every namespace: " + std::string(row.why), row.name);
+        else if (row.on_protected == OnProtected::analyse && !row.structure_only)
+            groups.add("analysed", row.name);
+        else if (row.on_protected == OnProtected::analyse)
+            groups.add("passes: names, options and counts only", row.name);
+        else if (row.where == Where::nowhere && row.standing == Standing::reveals)
+            groups.add("about no namespace: only for roles that reveal everything", row.name);
+        else if (row.where == Where::nowhere)
+            groups.add("about no namespace: passes", row.name);
+        else if (row.where == Where::database)
+            groups.add("about a whole database: passes", row.name);
+        else if (row.name == "explain")
+            groups.add("analysed", row.name);
+        else
+            groups.add("refused there" + (row.why.empty() ? std::string() : ": " + std::string(row.why)), row.name);
+    }
+    return groups.text();
+}
+
+std::string match() {
+    Groups groups("Match operators", "on an encrypted field");
+    for (const MatchOperator& row : match_operators()) groups.add(in_words(row.rule), row.name);
+    return groups.text();
+}
+
+std::string updates() {
+    Groups groups("Update operators", "on an encrypted field");
+    for (const UpdateOperator& row : update_operators()) groups.add(in_words(row.rule), row.name);
+    return groups.text();
+}
+
+std::string stages() {
+    Groups groups("Aggregation stages", "where encrypted fields can be reached");
+    for (const Stage& row : stage_table()) {
+        if (row.walk == nullptr)
+            groups.add("refused", row.name);
+        else if (row.place == StagePlace::update)
+            groups.add("followed, in updates too if they leave encrypted fields alone", row.name);
+        else if (row.place == StagePlace::first)
+            groups.add("followed, as the first stage", row.name);
+        else if (row.place == StagePlace::last)
+            groups.add("into a namespace that encrypts the same fields with the same keys", row.name);
+        else
+            groups.add("followed: later stages know which field is where", row.name);
+    }
+    return groups.text();
+}
+
+std::string expressions() {
+    Groups groups("Expressions", "with encrypted operands");
+    for (const ExpressionOperator& row : expression_operators()) groups.add(in_words(row.rule), row.name);
+    return groups.text();
+}
+
+std::string accumulators() {
+    Groups groups("Accumulators", "with encrypted values");
+    for (const AccumulatorOperator& row : accumulator_operators()) groups.add(in_words(row.rule), row.name);
+    return groups.text();
+}
+
+TEST(Readme, tables_are_those_of_the_code) {
+    const std::string path = FIELDGATE_SOURCE_DIR "/README.md";
+    std::stringstream readme;
+    readme << std::ifstream(path).rdbuf();
+    const std::string text = readme.str();
+    const std::size_t begin = text.find(begin_mark);
+    const std::size_t end = text.find(end_mark);
+    ASSERT_NE(begin, std::string::npos) << path << " lacks the mark " << begin_mark;
+    ASSERT_NE(end, std::string::npos) << path << " lacks the mark " << end_mark;
+
+    const std::string wanted = "\n" + commands() + match() + updates() + stages() + expressions() + accumulators();
+    const std::size_t from = begin + begin_mark.size();
+    if (std::getenv("FIELDGATE_WRITE_README") != nullptr)
+        std::ofstream(path) << text.substr(0, from) << wanted << text.substr(end);
+    else
+        EXPECT_EQ(text.substr(from, end - from), wanted)
+            << "run FIELDGATE_WRITE_README=1 analysis_tests --gtest_filter='Readme.*'";
+}
+
+}  // namespace
+}  // namespace fieldgate::analysis

@@ -61,6 +61,9 @@ struct ProtectedNamespace {
     // A null written to a protected field, which cannot be encrypted: `store` leaves it as it is, `omit`
     // leaves the field out.
     enum class Nulls : std::uint8_t { refuse, store, omit } nulls = Nulls::refuse;
+    // Where it is written, for people.
+    std::filesystem::path schema_file = {};  // empty: the schema stands in the configuration itself
+    int line = 0;                            // of the entry in the configuration
 };
 
 // Those of the configuration live as long as it does and are not owned; others are.

@@ -66,7 +66,10 @@ bool load_entry(Section& entry, SchemaLoader& loader, ProtectedNamespace& result
     if (file != nullptr && inline_schema != nullptr) {
         entry.problem(*inline_schema, "schema", "stands instead of 'file', not beside it");
     } else if (file != nullptr) {
-        if (const auto name = entry.string("file")) result.schema = loader.from_file(entry, *name);
+        if (const auto name = entry.string("file")) {
+            result.schema = loader.from_file(entry, *name);
+            result.schema_file = context.resolve(*name);
+        }
     } else if (inline_schema != nullptr) {
         Node copy = *inline_schema;
         result.schema = SchemaLoader::build(copy, context.problems, context.warnings, entry.path("schema"));
@@ -140,6 +143,7 @@ void load_schemas(Section& root, Config& config) {
         if (!load_entry(entry, loader, result) || !parsed.pattern) continue;
         result.pattern = *parsed.pattern;
         result.index = config.schemas.size();
+        result.line = child.key_where.line;
         config.schemas.push_back(std::move(result));
     }
     check_patterns(context, config, patterns);

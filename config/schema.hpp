@@ -41,6 +41,10 @@ struct EncryptedField {
     KeyReference key;
     std::vector<std::uint8_t> bson_types;  // type bytes that may be written; empty: every encryptable type.
                                            // Exactly one for deterministic.
+    // For people: the path of the object whose `encryptMetadata` gave it, empty for the root; nothing: it is
+    // the field's own.
+    std::optional<std::string> algorithm_from = {};
+    std::optional<std::string> key_from = {};
     bool allows(std::uint8_t bson_type) const;
     bool has_static_key() const { return !std::holds_alternative<KeyPointer>(key); }
 };

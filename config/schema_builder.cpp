@@ -36,6 +36,9 @@ struct Place {
     std::vector<Step> document_path;
     std::optional<Algorithm> algorithm;
     std::optional<KeyReference> key;
+    // How many names of document_path lead to the encryptMetadata that said so.
+    std::size_t algorithm_depth = 0;
+    std::size_t key_depth = 0;
     // An encryptMetadata above names it wrongly: said there, not again at each field below.
     bool algorithm_is_refused = false;
     bool key_is_refused = false;
@@ -335,10 +338,12 @@ class Builder {
         if (options.algorithm || options.algorithm_is_refused) {
             place.algorithm = options.algorithm;
             place.algorithm_is_refused = options.algorithm_is_refused;
+            place.algorithm_depth = place.document_path.size();
         }
         if (options.key || options.key_is_refused) {
             place.key = options.key;
             place.key_is_refused = options.key_is_refused;
+            place.key_depth = place.document_path.size();
         }
     }
 
@@ -378,6 +383,8 @@ class Builder {
             report(encrypt, path,
                    "the deterministic algorithm cannot be used with a JSON pointer as 'keyId': a query would "
                    "not know the key");
+        if (!options.algorithm) field.algorithm_from.emplace();  // filled in as the path is written
+        if (!options.key) field.key_from.emplace();
         add_field(encrypt, place, std::move(field));
     }
 
@@ -404,14 +411,22 @@ class Builder {
             too_many_reported_ = true;
             return;
         }
-        for (const Step& step : place.document_path) {
+        std::size_t algorithm_from_bytes = 0;
+        std::size_t key_from_bytes = 0;
+        for (std::size_t depth = 0; depth < place.document_path.size(); ++depth) {
+            const Step& step = place.document_path[depth];
+            if (depth == place.algorithm_depth) algorithm_from_bytes = field.path.size();
+            if (depth == place.key_depth) key_from_bytes = field.path.size();
             field.path += (field.path.empty() ? "" : ".") + step.text();
             if (step.is_pattern && step.pattern == nullptr) {
                 BOOST_ASSERT(!problems_.empty());
                 return;
             }
         }
-        if (field.path.size() > schema_field_path_bytes_max) {
+        if (field.path.size() <= schema_field_path_bytes_max) {
+            if (field.algorithm_from) field.algorithm_from = field.path.substr(0, algorithm_from_bytes);
+            if (field.key_from) field.key_from = field.path.substr(0, key_from_bytes);
+        } else {
             report(encrypt, place.schema_path.substr(0, schema_field_path_bytes_max),
                    "the path of a field is longer than " + std::to_string(schema_field_path_bytes_max) +
                        " bytes");

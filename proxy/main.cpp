@@ -91,6 +91,46 @@ int main(int argc, char** argv) {
     list->add_flag("--json", json, "JSON instead of a table");
     list->callback([&] { code = commands::list_keys(file, json, console); });
 
+    CLI::App* schema = app.add_subcommand("schema", "The schema of a namespace");
+    schema->require_subcommand(1);
+    const auto add_namespace = [](CLI::App* command, std::string& name) {
+        command->add_option("namespace", name, "DATABASE.COLLECTION")->required()->type_name("NAMESPACE");
+    };
+    commands::ShowSchema show_options;
+    CLI::App* show = schema->add_subcommand("show", "Show which fields are encrypted, how, and who says so");
+    add_config(show, file);
+    add_namespace(show, show_options.name);
+    show->add_flag("--json", show_options.json, "As a JSON schema, for a driver's schema map");
+    show->add_flag("--connect", show_options.connect,
+                   "Ask the cluster for the collection's own validator, and for the UUIDs of keys");
+    show->callback([&] { code = commands::show_schema(file, show_options, console); });
+    commands::InstallSchema install_options;
+    CLI::App* install = schema->add_subcommand(
+        "install", "Make the server refuse plaintext in encrypted fields, whoever writes it");
+    add_config(install, file);
+    add_namespace(install, install_options.name);
+    install->add_option("--level", install_options.level, "strict or moderate: which documents are checked")
+        ->check(CLI::IsMember({"strict", "moderate"}))
+        ->type_name("LEVEL")
+        ->capture_default_str();
+    install->add_option("--action", install_options.action, "error or warn: what becomes of a wrong document")
+        ->check(CLI::IsMember({"error", "warn"}))
+        ->type_name("ACTION")
+        ->capture_default_str();
+    install->add_flag("--dry-run", install_options.dry_run, "Print the command and change nothing");
+    install->callback([&] { code = commands::install_schema(file, install_options, console); });
+
+    commands::ExplainOptions explain_options;
+    CLI::App* explain = app.add_subcommand(
+        "explain", "Read a command (extended JSON) and print what becomes of it and of its reply");
+    add_config(explain, file);
+    explain->add_option("--role", explain_options.role, "For this role only")->type_name("ROLE");
+    explain->add_option("--database", explain_options.database, "The database of a command without $db")
+        ->type_name("DATABASE");
+    explain->add_flag("--connect", explain_options.connect,
+                      "Ask the cluster what the namespaces are, instead of taking them for collections");
+    explain->callback([&] { code = commands::explain(file, explain_options, std::cin, console); });
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked) {

@@ -49,6 +49,38 @@ int create_key(const std::filesystem::path& file, const CreateKey& options, Cons
 // `fieldgate keys list`: a table, or JSON: {"keys": [{"id", "altNames", "provider", "created", "usedBy"}]}.
 int list_keys(const std::filesystem::path& file, bool json, Console console);
 
+// `fieldgate explain`: reads one command as extended JSON from `in` and prints what the server would receive
+// instead, what the command does with encrypted fields, and for each role whether it may, and what of the
+// reply it gets; or why the command is refused, which is an answer like another. No value of an encrypted
+// field is printed.
+struct ExplainOptions {
+    std::string role = {};      // empty: every role
+    std::string database = {};  // of a command without `$db`
+    bool connect = false;       // ask the cluster what the namespaces are; else they are ordinary collections
+};
+int explain(const std::filesystem::path& file, const ExplainOptions& options, std::istream& in,
+            Console console);
+
+// `fieldgate schema show`: the schema that applies to a namespace, and where each part of it comes from. With
+// `connect`, a namespace that the configuration does not list shows its own validator, and `json` has the
+// UUIDs of keys instead of their names.
+struct ShowSchema {
+    std::string name = {};  // DATABASE.COLLECTION
+    bool json = false;
+    bool connect = false;
+};
+int show_schema(const std::filesystem::path& file, const ShowSchema& options, Console console);
+
+// `fieldgate schema install`: the schema of the configuration as the collection's $jsonSchema validator,
+// beside the rules that it has already. Makes the collection if there is none.
+struct InstallSchema {
+    std::string name = {};  // DATABASE.COLLECTION
+    std::string level = "strict";
+    std::string action = "error";
+    bool dry_run = false;
+};
+int install_schema(const std::filesystem::path& file, const InstallSchema& options, Console console);
+
 // Loads the configuration with everything checked, connection strings by libmongoc included; prints what is
 // wrong with it. Null: the caller exits with exit_configuration. Warnings go to `warnings`, or are printed
 // without one.

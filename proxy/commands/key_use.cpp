@@ -30,7 +30,9 @@ bool could_be(std::string_view wanted, std::string_view name) {
 bool uses(const config::ProtectedNamespace& entry, const config::KeyReference& reference,
           const keys::KeyDocument& key) {
     if (const auto* uuid = std::get_if<config::KeyUuid>(&reference)) return *uuid == key.id.bytes;
-    const std::string wanted = name_for(std::get<config::KeyAltName>(reference).name, entry.pattern);
+    const auto* alt_name = std::get_if<config::KeyAltName>(&reference);
+    if (alt_name == nullptr) return false;  // any key may be named by a document
+    const std::string wanted = name_for(alt_name->name, entry.pattern);
     return std::ranges::any_of(key.alt_names,
                                [&](const std::string& name) { return could_be(wanted, name); });
 }
@@ -60,7 +62,9 @@ keys::KeyRequest keys_of_schemas(const config::Config& config, std::vector<std::
                 add(request.ids, crypto::KeyId{*uuid});
                 continue;
             }
-            const std::string name = name_for(std::get<config::KeyAltName>(field.key).name, entry.pattern);
+            const auto* alt_name = std::get_if<config::KeyAltName>(&field.key);
+            if (alt_name == nullptr) continue;  // documents name the key
+            const std::string name = name_for(alt_name->name, entry.pattern);
             add(name.find(placeholder) == std::string::npos ? request.alt_names : open_names, name);
         }
     }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <ctime>
 #include <ostream>
@@ -13,6 +12,7 @@
 #include "proxy/cluster/key_vault.hpp"
 #include "proxy/commands/commands.hpp"
 #include "proxy/commands/key_use.hpp"
+#include "proxy/commands/text.hpp"
 #include "proxy/keys/key_document.hpp"
 
 namespace fieldgate::commands {
@@ -44,19 +44,6 @@ std::string time_text(std::int64_t unix_ms) {
     return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
-// What goes to a terminal: names are chosen by whoever may write the key vault.
-std::string printable(std::string_view text) {
-    std::string out;
-    for (const char c : text) out += (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) ? '?' : c;
-    return out;
-}
-
-std::string joined(const std::vector<std::string>& texts) {
-    std::string out;
-    for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
-    return out;
-}
-
 // A row of the list. `problem`: the document is none that drivers or fieldgate would use.
 struct Row {
     keys::KeyDocument key;
@@ -65,10 +52,10 @@ struct Row {
 };
 
 void print_table(const std::vector<Row>& rows, std::ostream& out) {
-    std::vector<std::array<std::string, 5>> cells{{"ID", "NAMES", "PROVIDER", "CREATED", "USED BY"}};
+    std::vector<std::vector<std::string>> cells{{"ID", "NAMES", "PROVIDER", "CREATED", "USED BY"}};
     for (const Row& row : rows) {
         const std::string id = keys::uuid_text(row.key.id);
-        const std::string names = printable(joined(row.key.alt_names));
+        const std::string names = joined(row.key.alt_names);
         if (!row.problem.empty()) {
             cells.push_back({id, names, "?", "?", "unusable: " + row.problem});
         } else {
@@ -76,19 +63,7 @@ void print_table(const std::vector<Row>& rows, std::ostream& out) {
                 {id, names, row.key.provider, time_text(row.key.creation_unix_ms), joined(row.used_by)});
         }
     }
-    std::array<std::size_t, 5> widths{};
-    for (const auto& line : cells) {
-        for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-    }
-    for (const auto& line : cells) {
-        std::string text;
-        for (std::size_t i = 0; i < line.size(); ++i) {
-            text += line[i];
-            text.append(widths[i] - line[i].size() + 2, ' ');
-        }
-        text.erase(text.find_last_not_of(' ') + 1);
-        out << text << '\n';
-    }
+    out << table(cells);
 }
 
 void print_json(const std::vector<Row>& rows, std::ostream& out) {

@@ -49,6 +49,14 @@ TEST(KeyUse, a_name_of_many_databases_is_used_by_the_pattern) {
     EXPECT_TRUE(schemas_that_use(config, key_named("k-tenant_1-y")).empty());
 }
 
+TEST(KeyUse, no_key_is_known_for_a_field_whose_documents_name_it) {
+    const config::Config config = config_with("db", config::KeyPointer{{"keyName"}});
+    EXPECT_TRUE(schemas_that_use(config, key_named("n")).empty());
+    std::vector<std::string> open;
+    EXPECT_TRUE(keys_of_schemas(config, open).empty());
+    EXPECT_TRUE(open.empty());
+}
+
 TEST(KeyUse, asks_for_each_key_once_and_knows_which_names_are_open) {
     std::vector<std::string> open;
     EXPECT_EQ(keys_of_schemas(config_with("db", config::KeyAltName{"n"}), open).alt_names,

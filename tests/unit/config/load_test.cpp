@@ -27,6 +27,7 @@ TEST_F(Load, the_smallest_configuration_has_the_documented_defaults) {
     EXPECT_TRUE(config.commands_pass.empty());
     ASSERT_EQ(config.schemas.size(), 1u);
     EXPECT_EQ(config.schemas[0].index, 0u);
+    EXPECT_GT(config.schemas[0].line, 0);
     EXPECT_FALSE(config.schemas[0].explicit_encryption_allow);
     EXPECT_FALSE(config.schemas[0].coerce_numbers);
     EXPECT_EQ(config.schemas[0].nulls, ProtectedNamespace::Nulls::refuse);
@@ -84,6 +85,7 @@ limits: { connections: 1, message_bytes: 64KiB, nesting_levels: 200, memory_byte
     EXPECT_EQ(config.schemas[0].nulls, ProtectedNamespace::Nulls::omit);
     EXPECT_EQ(config.schemas[1].nulls, ProtectedNamespace::Nulls::store);
     EXPECT_EQ(config.schemas[1].index, 1u);
+    EXPECT_EQ(config.schemas[1].schema_file.filename(), "s.json");
     EXPECT_EQ(config.schemas[0].schema, config.schemas[1].schema);
     EXPECT_EQ(config.unlisted_namespaces, Config::Unlisted::pass);
     EXPECT_EQ(config.commands_pass, (Strings{"one", "two"}));

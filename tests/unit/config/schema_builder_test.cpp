@@ -55,11 +55,16 @@ TEST(SchemaBuilder, inherits_each_option_from_the_nearest_metadata) {
         const char* path;
         Algorithm algorithm;
         const char* key;  // null: the UUID
+        std::optional<std::string> algorithm_from;
+        std::optional<std::string> key_from;
     };
-    const Row rows[] = {
-        {"a", Algorithm::random, "root"},           {"b", Algorithm::random, "own"},
-        {"c.d", Algorithm::random, "near"},         {"c.e.g", Algorithm::deterministic, "near"},
-        {"c.h", Algorithm::deterministic, nullptr}, {"i", Algorithm::deterministic, "root"}};
+    const std::optional<std::string> own;
+    const Row rows[] = {{"a", Algorithm::random, "root", "", ""},
+                        {"b", Algorithm::random, "own", "", own},
+                        {"c.d", Algorithm::random, "near", "", "c"},
+                        {"c.e.g", Algorithm::deterministic, "near", "c.e", "c"},
+                        {"c.h", Algorithm::deterministic, nullptr, own, own},
+                        {"i", Algorithm::deterministic, "root", own, ""}};
     ASSERT_EQ(fields.size(), std::size(rows));
     for (std::size_t i = 0; i < std::size(rows); ++i) {
         SCOPED_TRACE(rows[i].path);
@@ -69,6 +74,8 @@ TEST(SchemaBuilder, inherits_each_option_from_the_nearest_metadata) {
             EXPECT_EQ(std::get<KeyAltName>(fields[i].key), KeyAltName{rows[i].key});
         else
             EXPECT_EQ(std::get<KeyUuid>(fields[i].key), counting_uuid);
+        EXPECT_EQ(fields[i].algorithm_from, rows[i].algorithm_from);
+        EXPECT_EQ(fields[i].key_from, rows[i].key_from);
     }
 }
 

@@ -235,11 +235,11 @@ bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
     return true;
 }
 
-bool walk_pipeline(Request& request, const bson::Element& stages) {
+bool walk_pipeline(Request& request, const bson::Element& stage_array) {
     Pipeline pipeline{request, Pipeline::Kind::command, request.plan.database};
     pipeline.set_tree(request.own_tree());
     request.stored = request.tree;
-    if (!walk_stages(pipeline, stages)) return false;
+    if (!walk_stages(pipeline, stage_array)) return false;
     // A whole document of which nothing is known could only be withheld whole.
     if (pipeline.tree->unknown) request.plan.requires_reveal_everything = true;
     request.set_shape(ReplyShape::Kind::cursor, std::move(pipeline.tree));
@@ -247,7 +247,7 @@ bool walk_pipeline(Request& request, const bson::Element& stages) {
     return true;
 }
 
-bool walk_update_pipeline(Request& request, const bson::Element& stages) {
+bool walk_update_pipeline(Request& request, const bson::Element& stage_array) {
     const config::SchemaNode* const own = request.tree;
     // Documents are those of the part that the walker is in, if it is in one.
     Pipeline pipeline{request, Pipeline::Kind::update, request.plan.database};
@@ -255,7 +255,7 @@ bool walk_update_pipeline(Request& request, const bson::Element& stages) {
         std::shared_ptr<const config::SchemaNode>(std::shared_ptr<const config::SchemaNode>(), own));
     request.stored = own;
     request.updates_by_pipeline = true;
-    const bool admitted = walk_stages(pipeline, stages);
+    const bool admitted = walk_stages(pipeline, stage_array);
     request.updates_by_pipeline = false;
     const bool kept = admitted && same_tree(*pipeline.tree, *own);
     request.tree = request.stored = own;

@@ -215,11 +215,29 @@ std::string accumulators() {
     return groups.text();
 }
 
-TEST(Readme, tables_are_those_of_the_code) {
-    const std::string path = FIELDGATE_SOURCE_DIR "/README.md";
+const std::string path = FIELDGATE_SOURCE_DIR "/README.md";
+
+std::string read_readme() {
     std::stringstream readme;
     readme << std::ifstream(path).rdbuf();
-    const std::string text = readme.str();
+    return readme.str();
+}
+
+TEST(Readme, every_code_of_a_refusal_is_tabled) {
+    const std::string text = read_readme();
+    for (const std::int32_t each :
+         {code::bad_value, code::failed_to_parse, code::unauthorized, code::type_mismatch, code::invalid_bson,
+          code::cursor_not_found, code::command_not_supported, code::invalid_namespace,
+          code::unsupported_op_query_command, code::field_cannot_be_encrypted,
+          code::operation_not_on_encrypted, code::bson_object_too_large, code::key_not_available,
+          code::unknown_field}) {
+        const std::string row = "| " + std::to_string(each) + " | " + std::string(code_name(each)) + " |";
+        EXPECT_NE(text.find(row), std::string::npos) << row;
+    }
+}
+
+TEST(Readme, tables_are_those_of_the_code) {
+    const std::string text = read_readme();
     const std::size_t begin = text.find(begin_mark);
     const std::size_t end = text.find(end_mark);
     ASSERT_NE(begin, std::string::npos) << path << " lacks the mark " << begin_mark;

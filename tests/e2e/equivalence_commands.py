@@ -7,7 +7,8 @@ The embedded server is young. What it answers wrongly or not at all, on a plain 
 nothing so far beyond what servers-and-clients lists ($where, text indexes), which no encrypted namespace allows either.
 """
 
-from equivalence_data import COLLECTIONS, WORDS, document, plain_fields
+from equivalence_data import WORDS, document, plain_fields
+from equivalence_parts import Case, Parts
 
 # kind: accepted today
 KINDS = {
@@ -18,10 +19,11 @@ KINDS = {
     "find by $exists": True,
     "find nested": True,
     "find $elemMatch": True,
+    "find whole object": True,
     "find projection": True,
     "find sorted": True,
-    "find $expr": False,
-    "find computed projection": False,
+    "find $expr": True,
+    "find computed projection": True,
     "count": True,
     "distinct": True,
     "match": True,
@@ -29,22 +31,26 @@ KINDS = {
     "match sort limit": True,
     "match count": True,
     "group to count": True,
-    "group": False,
-    "group by deterministic": False,
-    "addFields": False,
-    "unset": False,
-    "computed project": False,
-    "cond": False,
-    "bucket": False,
-    "sortByCount": False,
-    "unwind": False,
-    "lookup": False,
-    "lookup of protected": False,
-    "unionWith": False,
-    "facet": False,
-    "replaceRoot": False,
-    "protected branches": False,
-    "match on reshaped": False,
+    "group": True,
+    "group by deterministic": True,
+    "addFields": True,
+    "unset": True,
+    "computed project": True,
+    "cond": True,
+    "bucket": True,
+    "sortByCount": True,
+    "unwind": True,
+    "lookup": True,
+    "lookup of protected": True,
+    "lookup with pipeline": True,
+    "graphLookup": True,
+    "unionWith": True,
+    "facet": True,
+    "facet of protected": True,
+    "redact": True,
+    "replaceRoot": True,
+    "protected branches": True,
+    "match on reshaped": True,
     "error of the server": True,
     # writing
     "insert": True,
@@ -54,118 +60,19 @@ KINDS = {
     "unset fields": True,
     "upsert": True,
     "rename": True,
+    "rename protected": True,
     "plain operators": True,
     "replace": True,
     "delete": True,
     "several statements": True,
     "findAndModify": True,
     "findAndModify remove": True,
-    "update pipeline": False,
-    "bulkWrite": False,
+    "update pipeline": True,
+    "bulkWrite": True,
 }
 
 
-class Case:
-    def __init__(self, kind, command, ordered=False, counts_modified=True, database=None):
-        self.kind, self.command, self.ordered, self.database = kind, command, ordered, database
-        self.counts_modified = counts_modified  # a random ciphertext differs although the value is the same
-
-    def __repr__(self):
-        return f"{self.kind}: {self.command}"
-
-
-class Generator:
-    def __init__(self, random):
-        self.random = random
-        self.next_id = 1000
-
-    # Parts
-
-    def collection(self, protected=True):
-        return self.random.choice(["people", "people", "accounts"] if protected else ["people", "accounts", "wards"])
-
-    def fields(self, collection, deterministic=None):
-        return [f for f in COLLECTIONS[collection] if deterministic is None or f.deterministic == deterministic]
-
-    def field(self, collection, deterministic=None):
-        return self.random.choice(self.fields(collection, deterministic))
-
-    def value(self, field):
-        return self.random.choice(field.values)
-
-    def fresh_id(self):
-        self.next_id += 1
-        return self.next_id
-
-    def plain_predicate(self):
-        r = self.random
-        return r.choice([
-            lambda: {"ward": r.randrange(6)},
-            lambda: {"ward": {r.choice(["$gt", "$gte", "$lt", "$lte", "$ne"]): r.randrange(6)}},
-            lambda: {"ward": {"$in": [r.randrange(6), r.randrange(6)]}},
-            lambda: {"ward": {"$nin": [r.randrange(6), r.randrange(6)]}},
-            lambda: {"ward": {"$mod": [2, r.randrange(2)]}},
-            lambda: {"name": {"$regex": "^" + r.choice("abcdefg")}},
-            lambda: {"name": {"$not": {"$eq": r.choice(WORDS)}}},
-            lambda: {"tags": r.choice(WORDS)},
-            lambda: {"tags": {"$size": r.randrange(3)}},
-            lambda: {"tags": {"$all": r.sample(WORDS, 2)}},
-            lambda: {"status": {"$exists": r.random() < 0.5}},
-            lambda: {"status": None},
-            lambda: {"status": {"$type": "string"}},
-            lambda: {"place.city": r.choice(WORDS)},
-            lambda: {"place.ssn": {"$gte": r.randrange(100, 104)}},  # named like a protected field, and none
-            lambda: {"visits.cost": {"$gt": r.randrange(5) * 10}},
-            lambda: {"n": {"$gte": r.randrange(100), "$lt": r.randrange(100)}},
-        ])()
-
-    def equality(self, collection):
-        field = self.field(collection, True)
-        return {field.path: self.random.choice([
-            lambda: self.value(field), lambda: {"$eq": self.value(field)}, lambda: {"$ne": self.value(field)},
-            lambda: {"$not": {"$eq": self.value(field)}}])()}
-
-    def membership(self, collection):
-        field = self.field(collection, True)
-        values = [self.value(field) for _ in range(self.random.randrange(1, 4))]
-        condition = {self.random.choice(["$in", "$nin"]): values}
-        return {field.path: {"$not": condition} if self.random.random() < 0.2 else condition}
-
-    def presence(self, collection):
-        field = self.field(collection)
-        path = field.path.split(".")[0] if self.random.random() < 0.2 else field.path
-        return {path: {"$exists": self.random.random() < 0.5}}
-
-    def predicate(self, collection):
-        choices = [self.plain_predicate]
-        if self.fields(collection):
-            choices += [lambda: self.equality(collection), lambda: self.membership(collection), lambda: self.presence(collection)]
-        return self.random.choice(choices)()
-
-    def filter(self, collection, level=0):
-        if level < 2 and self.random.random() < 0.3:
-            branches = [self.filter(collection, level + 1) for _ in range(self.random.randrange(1, 4))]
-            return {self.random.choice(["$and", "$or", "$nor"]): branches}
-        found = {}
-        for _ in range(self.random.randrange(1, 3)):
-            found.update(self.predicate(collection))
-        return found
-
-    def comparison(self, collection):
-        field = self.field(collection, True)
-        path, value = "$" + field.path, self.value(field)
-        return self.random.choice([
-            lambda: {"$eq": [path, value]}, lambda: {"$ne": [{"$literal": value}, path]},
-            lambda: {"$in": [path, [value, self.value(field)]]}])()
-
-    def projection(self, collection):
-        paths = ["name", "ward", "tags", "place.city"] + [f.path for f in self.fields(collection)]
-        include = self.random.choice([0, 1])
-        chosen = {path: include for path in self.random.sample(paths, self.random.randrange(1, 4))}
-        if self.random.random() < 0.2:
-            chosen["_id"] = 0
-        return chosen
-
+class Generator(Parts):
     # Reading. A limit only stands behind an order that leaves nothing open.
 
     def find(self, kind, filter, collection, **options):
@@ -202,6 +109,13 @@ class Generator:
         condition = self.random.choice([{"visits": {"$elemMatch": {"day": {"$gte": self.random.randrange(7)}, "cost": {"$lt": 30}}}},
                                         {"tags": {"$elemMatch": {"$gt": self.random.choice(WORDS)}}}])
         return self.find(kind, {**condition, **(self.equality(collection) if self.random.random() < 0.5 else {})}, collection)
+
+    def find_whole_object(self, kind):
+        phone = {"phone": self.value(next(f for f in self.fields("people") if f.path == "contact.home.phone"))}
+        condition = self.random.choice([phone, {"$eq": phone}, {"$ne": phone}, {"$in": [phone, {"phone": "+49 30 5500"}]}])
+        if self.random.random() < 0.5:
+            return self.find(kind, {"contact.home": condition}, "people")
+        return self.find(kind, {"contact": {"home": phone}}, "people")
 
     def find_projection(self, kind):
         collection = self.collection()
@@ -302,6 +216,22 @@ class Generator:
         source = {"owner": "accounts", "ssn": "people"}[foreign]
         return self.aggregate(kind, collection, {"$lookup": {"from": source, "localField": local, "foreignField": foreign, "as": "there"}})
 
+    def lookup_with_pipeline(self, kind):
+        collection, other = self.collection(), self.random.choice(["people", "accounts", "wards"])
+        stages = self.random.choice([
+            [{"$match": self.filter(other)}], [{"$match": {"$expr": {"$gte": ["$n", "$$n"]}}}],
+            [{"$match": {"$expr": {"$eq": ["$ward", "$$w"]}}}, {"$project": {"name": 1, "copy": "$" + self.field(other).path if other != "wards" else "$n"}}],
+            [{"$group": {"_id": "$ward", "many": {"$sum": 1}}}, {"$sort": {"_id": 1}}]])
+        stage = {"from": other, "let": {"w": "$ward", "n": "$n"}, "pipeline": [{"$sort": {"_id": 1}}, *stages], "as": "there"}
+        return self.aggregate(kind, collection, {"$lookup": stage})
+
+    def graphlookup(self, kind):
+        path, start = self.random.choice([("ward", "$n"), ("ward", self.random.randrange(6)), ("ssn", "$ssn"), ("ssn", self.random.randrange(100, 108))])
+        stage = {"from": "people", "startWith": start, "connectFromField": path, "connectToField": path, "maxDepth": 0, "as": "set"}
+        if self.random.random() < 0.5:
+            stage["restrictSearchWithMatch"] = self.filter("people")
+        return self.aggregate(kind, "people", {"$graphLookup": stage}, {"$limit": 100})
+
     def unionwith(self, kind):
         other = self.random.choice(["people", "accounts", "wards"])
         stage = other if self.random.random() < 0.5 else {"coll": other, "pipeline": [{"$match": self.filter(other)}]}
@@ -311,6 +241,16 @@ class Generator:
         collection = self.collection()
         return self.aggregate(kind, collection, {"$facet": {
             "one": [{"$match": self.filter(collection)}], "two": [{"$group": {"_id": "$ward", "n": {"$sum": 1}}}, {"$sort": {"_id": 1}}]}})
+
+    def facet_of_protected(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$facet": {
+            "one": [{"$match": self.equality(collection)}, {"$project": {"copy": "$" + self.field(collection).path}}],
+            "many": [{"$match": self.filter(collection)}, {"$count": "n"}]}})
+
+    def redact(self, kind):
+        collection = self.collection()
+        return self.aggregate(kind, collection, {"$redact": {"$cond": [self.comparison(collection), "$$KEEP", "$$PRUNE"]}})
 
     def replaceroot(self, kind):
         return self.aggregate(kind, "people", {"$match": {"insurance": {"$exists": True}}}, {"$replaceRoot": {"newRoot": "$insurance"}})
@@ -396,6 +336,11 @@ class Generator:
     def rename(self, kind):
         collection = self.collection()
         return self.update(kind, collection, self.one(collection), {"$rename": {"status": "state"}})
+
+    def rename_protected(self, kind):
+        # Of one type, under one key.
+        source, target = self.random.sample(["email", "contact.home.phone"], 2)
+        return self.update(kind, "people", self.one("people"), {"$rename": {source: target}}, counts_modified=False)
 
     def plain_operators(self, kind):
         r, collection = self.random, self.collection()

@@ -14,8 +14,9 @@ import bson
 import pytest
 from bson.binary import Binary
 from bson.int64 import Int64
-from equivalence_commands import KINDS, READING, WRITING, Case, Generator
+from equivalence_commands import KINDS, READING, WRITING, Generator
 from equivalence_data import COLLECTIONS, DOCUMENTS, document, schema, storage_problems
+from equivalence_parts import Case
 from processes import TIME_FACTOR
 from pymongo.errors import OperationFailure
 

@@ -47,9 +47,11 @@ def test_a_predicate_on_or_below_a_random_field(lone, path, value):
 
 
 @pytest.mark.parametrize("query", [
-    {"$where": "this.ssn == 145014000"}, {"$where": Code("true")}, {"$expr": {"$eq": ["$ssn", 145014000]}},
+    {"$where": "this.ssn == 145014000"}, {"$where": Code("true")}, {"$expr": {"$gt": ["$ssn", 145014000]}},
     {"$text": {"$search": "canary"}}, {"$jsonSchema": {"properties": {"ssn": {"minimum": 1}}}},
-    {"$noSuchTopLevelOperator": 1}, {"$and": [{"$expr": {"$gt": ["$ssn", 1]}}]},
+    {"$noSuchTopLevelOperator": 1}, {"$and": [{"$expr": {"$lt": ["$ssn", 1]}}]}, {"$expr": {"$eq": ["$email", "x"]}},
+    {"$expr": {"$eq": ["$insurance", {"policyNumber": 5}]}}, {"$expr": {"$eq": [{"$add": ["$ssn", 1]}, 145014001]}},
+    {"$expr": {"$in": [5, "$ssn"]}}, {"$expr": {"$eq": ["$ssn", "145014000"]}}, {"$expr": {"$eq": ["$ssn.below", 5]}},
 ], ids=str)
 def test_a_query_operator_that_could_reach_protected_fields(lone, query):
     with refused():

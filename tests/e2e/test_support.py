@@ -55,6 +55,16 @@ GOOD = [
     {"update": "patients", "updates": [{"q": {"ssn": SEALED_SSN}, "u": {"$set": {"email": SEALED_EMAIL}, "$unset": {"ssn": ""}}}]},
     {"findAndModify": "patients", "query": {"ssn": {"$not": {"$eq": SEALED_SSN}}}, "update": {"name": "x"}},
     {"insert": "wards", "documents": [{"ssn": 5}]},
+    {"find": "patients", "filter": {"$expr": {"$and": [{"$eq": ["$ssn", {"$literal": SEALED_SSN}]}, {"$ne": ["$ward", 5]}]}}},
+    {"update": "patients", "updates": [{"q": {}, "u": [{"$set": {"n": 5, "same": {"$in": ["$ssn", [SEALED_SSN]]}}}, {"$unset": "x"}]}]},
+    {"aggregate": "patients", "pipeline": [{"$changeStream": {}}, {"$match": {"fullDocument.ssn": SEALED_SSN, "fullDocument.ward": 5}}]},
+    {"aggregate": "patients", "pipeline": [{"$group": {"_id": "$ward", "ssn": {"$sum": 1}}}, {"$match": {"ssn": 5}}]},
+    {"aggregate": "wards", "pipeline": [{"$match": {"ssn": 5}}, {"$lookup": {"from": "patients", "as": "x", "pipeline": [
+        {"$match": {"ssn": SEALED_SSN, "$expr": {"$eq": ["$ssn", "$$here"]}}}]}}]},
+    {"bulkWrite": 1, "ops": [{"insert": 0, "document": {"ssn": 5}}, {"insert": 1, "document": {"ssn": SEALED_SSN}},
+                             {"update": 1, "filter": {"ssn": SEALED_SSN}, "updateMods": {"$set": {"email": SEALED_EMAIL}}},
+                             {"delete": 1, "filter": {"ward": 5}}],
+     "nsInfo": [{"ns": "clinic_1.wards"}, {"ns": "clinic_1.patients"}]},
 ]
 BAD = [
     {"insert": "patients", "documents": [{"ssn": 5}]},
@@ -71,6 +81,20 @@ BAD = [
     {"count": "patients", "query": {"insurance": {"policyNumber": 5}}},
     {"aggregate": "patients", "pipeline": [{"$match": {"ssn": {"$ne": 5}}}]},
     {"findAndModify": "patients", "query": {"ssn": {"$not": {"$eq": 5}}}, "update": {"$setOnInsert": {"email": "x"}}},
+    {"findAndModify": "patients", "query": {}, "update": [{"$unset": ["x", "email"]}]},
+    {"find": "patients", "filter": {"$and": [{"$expr": {"$eq": ["$ssn", 5]}}]}},
+    {"find": "patients", "filter": {"$expr": {"$cond": [{"$in": ["$insurance.policyNumber", [{"$literal": 5}]]}, 1, 2]}}},
+    {"aggregate": "patients", "pipeline": [{"$changeStream": {}}, {"$match": {"fullDocument.ssn": 5}}]},
+    {"aggregate": "patients", "pipeline": [{"$facet": {"x": [{"$match": {"ssn": 5}}]}}]},
+    {"aggregate": "patients", "pipeline": [{"$count": "n"}, {"$unionWith": {"coll": "patients", "pipeline": [{"$match": {"ssn": 5}}]}}]},
+    {"aggregate": "wards", "pipeline": [{"$lookup": {"from": "patients", "as": "x", "pipeline": [{"$match": {"ssn": 5}}]}}]},
+    {"aggregate": "wards", "pipeline": [{"$lookup": {"from": "wards", "as": "x", "pipeline": [
+        {"$unionWith": {"coll": "patients", "pipeline": [{"$match": {"ssn": 5}}]}}]}}]},
+    {"aggregate": "wards", "pipeline": [{"$graphLookup": {"from": "patients", "as": "x", "restrictSearchWithMatch": {"ssn": 5}}}]},
+    {"bulkWrite": 1, "ops": [{"insert": 1, "document": {"ssn": 5}}], "nsInfo": [{"ns": "clinic_1.wards"}, {"ns": "clinic_1.patients"}]},
+    {"bulkWrite": 1, "ops": [{"update": 0, "filter": {"ssn": 5}, "updateMods": {"$set": {"x": 1}}}], "nsInfo": [{"ns": "clinic_1.patients"}]},
+    {"bulkWrite": 1, "ops": [{"update": 0, "filter": {}, "updateMods": [{"$set": {"ssn": 1}}]}], "nsInfo": [{"ns": "clinic_1.patients"}]},
+    {"bulkWrite": 1, "ops": [{"delete": 0, "filter": {"ssn": 5}}], "nsInfo": [{"ns": "clinic_1.patients"}]},
 ]
 
 
@@ -92,8 +116,9 @@ def test_the_canary_reads_sequences(tmp_path):
 @pytest.mark.parametrize("make", [
     lambda s: {"x": s.text()}, lambda s: {"x": {"deep": [s.date()]}}, lambda s: {"ssn": s.number()},
     lambda s: {"insurance": {"policyNumber": s.number()}}, lambda s: {"ssn": {"$eq": s.number()}},
-    lambda s: {"ssn": {"$in": [1, 2, s.number()]}}, lambda s: s.patient(),
-], ids=["text", "date", "ssn", "nested", "$eq", "$in", "patient"])
+    lambda s: {"ssn": {"$in": [1, 2, s.number()]}}, lambda s: {"$literal": s.number()}, lambda s: {"copy_of.it": s.number()},
+    lambda s: s.patient(),
+], ids=["text", "date", "ssn", "nested", "$eq", "$in", "$literal", "another name", "patient"])
 def test_every_kind_of_protected_plaintext_is_found(make):
     secrets = clinic.Secrets()
     data = b"\0\0\0" + bson.encode({"before": 0, "secret": make(secrets), "after": "x"}) + b"\0\0\0\0"

@@ -1,8 +1,9 @@
 """Updates of protected fields in every form that is allowed, and the refusal of the rest by name."""
 
 import pytest
-from clinic import PROTECTED, assert_sealed, sealing_problem, value_at
+from clinic import PROTECTED, as_receptionists_see, assert_sealed, sealing_problem, value_at
 from conftest import without_id
+from pymongo import ReturnDocument
 from refusal import UNAUTHORIZED, refused
 
 
@@ -101,12 +102,48 @@ def test_rename_between_fields_that_are_encrypted_alike(patients, desk, stored, 
     assert found["email"] == three[1]["bloodType"] and "bloodType" not in found
 
 
-def test_an_update_pipeline_is_refused(patients, stored, three):
+@pytest.mark.parametrize("pipeline, expected", [
+    ([{"$set": {"visits": {"$add": ["$ward", 1]}, "insurance.provider": "Other"}}], {"visits": 2, "insurance.provider": "Other"}),
+    ([{"$addFields": {"label": {"$concat": ["$name", "!"]}}}, {"$unset": "name"}], {"label": "Patient B!", "name": None}),
+    ([{"$project": {"name": 0}}], {"name": None}),
+    ([{"$replaceWith": {"$mergeObjects": ["$$ROOT", {"room": 7}]}}], {"room": 7}),
+], ids=str)
+def test_an_update_pipeline_that_leaves_protected_fields_alone(patients, desk, stored, three, secrets, pipeline, expected):
+    before = stored.find_one({"ward": 1})
+    assert patients.update_one({"ssn": three[1]["ssn"]}, pipeline).modified_count == 1
+    assert {path: value_at(stored.find_one({"ward": 1}), path) for path in expected} == expected
+    stored.replace_one({"ward": 1}, before)
+    found = patients.find_one_and_update({"ward": 1}, pipeline, return_document=ReturnDocument.AFTER)
+    for path in PROTECTED:
+        assert value_at(found, path) == value_at(three[1], path)
+        assert value_at(stored.find_one({"ward": 1}), path) == value_at(before, path), "the ciphertext changed"
+    stored.replace_one({"ward": 1}, before)
+    seen = desk.find_one_and_update({"ward": 1}, pipeline, return_document=ReturnDocument.AFTER)
+    assert seen == as_receptionists_see(found)
+
+
+def test_an_update_pipeline_that_compares_a_protected_field(patients, desk, stored, three):
+    pipeline = [{"$set": {"vip": {"$eq": ["$ssn", three[1]["ssn"]]}, "tier": {"$cond": [{"$in": ["$ssn", [three[0]["ssn"]]]}, "a", "b"]}}}]
+    patients.update_many({}, pipeline)
+    assert [(d["vip"], d["tier"]) for d in stored.find().sort("ward", 1)] == [(False, "a"), (True, "b"), (False, "b")]
+    with refused(UNAUTHORIZED):
+        desk.update_many({}, pipeline)
+
+
+@pytest.mark.parametrize("pipeline", [
+    [{"$set": {"copy": "$ssn"}}], [{"$set": {"ssn": 5}}], [{"$set": {"ssn": "$insurance.policyNumber"}}], [{"$set": {"copy": "$$ROOT"}}],
+    [{"$unset": "ssn"}], [{"$unset": "insurance"}], [{"$project": {"name": 1}}], [{"$set": {"insurance": None}}],
+    [{"$replaceWith": {"name": "x"}}], [{"$replaceWith": {"$mergeObjects": ["$$ROOT", {"email": "x"}]}}],
+    [{"$set": {"x": {"$add": ["$ssn", 1]}}}], [{"$set": {"x": {"$ifNull": ["$email", "none"]}}}],
+    [{"$lookup": {"from": "wards", "pipeline": [], "as": "x"}}],
+], ids=str)
+def test_an_update_pipeline_that_could_change_a_protected_field_is_refused(patients, desk, stored, three, pipeline):
     before = list(stored.find().sort("ward", 1))
-    with refused():
-        patients.update_one({"ward": 1}, [{"$set": {"copy": "$ssn"}}])
-    with refused():
-        patients.find_one_and_update({"ward": 1}, [{"$set": {"ssn": 5}}])
+    for collection in (patients, desk):
+        with refused():
+            collection.update_one({"ward": 1}, pipeline)
+        with refused():
+            collection.find_one_and_update({"ward": 1}, pipeline)
     assert list(stored.find().sort("ward", 1)) == before
 
 

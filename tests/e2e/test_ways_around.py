@@ -3,7 +3,10 @@
 import pytest
 import wire
 from bson.binary import Binary
-from refusal import refused
+from clinic import as_receptionists_see, assert_nothing_protected
+from refusal import UNAUTHORIZED, refused
+
+WARD = {"_id": 1, "ward": 1}
 
 
 @pytest.fixture(params=["doctors", "receptionists"])
@@ -15,35 +18,109 @@ def port(request):
 def anyone(stand, port, database):
     """A database as either role sees it, with one unprotected document in `wards`."""
     db = stand.client(stand.fieldgate.uri(port))[database]
-    stand.direct[database].wards.insert_one({"_id": 1, "ward": 1})
+    stand.direct[database].wards.insert_one(dict(WARD))
     return db
 
 
+@pytest.fixture
+def shown(port, three):
+    """The three patients as the role of this port may see them."""
+    return three if port == "doctors" else [as_receptionists_see(patient) for patient in three]
+
+
+# A stage on `wards`, which is not protected, and the documents that it makes of the three patients.
+@pytest.mark.parametrize("stage, expected", [
+    ({"$lookup": {"from": "patients", "localField": "ward", "foreignField": "ward", "as": "x"}}, lambda a, b, c: [{**WARD, "x": [b]}]),
+    ({"$lookup": {"from": "patients", "pipeline": [], "as": "x"}}, lambda *all: [{**WARD, "x": [*all]}]),
+    ({"$lookup": {"from": "patients", "let": {"w": "$ward"}, "pipeline": [{"$match": {"$expr": {"$gt": ["$ward", "$$w"]}}}], "as": "x"}},
+     lambda a, b, c: [{**WARD, "x": [c]}]),
+    ({"$unionWith": "patients"}, lambda *all: [WARD, *all]),
+    ({"$unionWith": {"coll": "patients", "pipeline": []}}, lambda *all: [WARD, *all]),
+    ({"$facet": {"x": [{"$unionWith": "patients"}], "y": []}}, lambda *all: [{"x": [WARD, *all], "y": [WARD]}]),
+    ({"$graphLookup": {"from": "patients", "startWith": "$ward", "connectFromField": "ward", "connectToField": "ward", "as": "x"}},
+     lambda a, b, c: [{**WARD, "x": [b]}]),
+    ({"$lookup": {"from": "wards", "pipeline": [{"$lookup": {"from": "patients", "pipeline": [], "as": "y"}}], "as": "x"}},
+     lambda *all: [{**WARD, "x": [{**WARD, "y": [*all]}]}]),
+], ids=lambda value: str(value) if isinstance(value, dict) else "")
+def test_a_pipeline_elsewhere_that_reads_the_protected_collection(anyone, stage, expected, shown, three, stored, secrets, port):
+    """Goal: every role sees of patients what it sees of them in their own collection, wherever a join puts them."""
+    found = list(anyone.wards.aggregate([stage]))
+    assert found == expected(*shown)
+    if port == "receptionists":
+        assert_nothing_protected(found, secrets)
+    assert list(anyone.wards.find()) == [WARD]
+
+
 @pytest.mark.parametrize("stage", [
-    {"$lookup": {"from": "patients", "localField": "ward", "foreignField": "ward", "as": "x"}},
-    {"$lookup": {"from": "patients", "pipeline": [], "as": "x"}},
-    {"$unionWith": "patients"},
-    {"$unionWith": {"coll": "patients", "pipeline": []}},
-    {"$facet": {"x": [{"$unionWith": "patients"}]}},
-    {"$graphLookup": {"from": "patients", "startWith": "$ward", "connectFromField": "ward", "connectToField": "ward", "as": "x"}},
-    {"$lookup": {"from": "wards", "pipeline": [{"$lookup": {"from": "patients", "pipeline": [], "as": "y"}}], "as": "x"}},
+    {"$lookup": {"from": "patients", "localField": "ward", "foreignField": "ssn", "as": "x"}},
+    {"$lookup": {"from": "patients", "pipeline": [{"$match": {"email": "x"}}], "as": "x"}},
+    {"$lookup": {"from": "patients", "pipeline": [{"$sort": {"ssn": 1}}], "as": "x"}},
+    {"$lookup": {"from": "patients", "let": {"w": "$ward"}, "pipeline": [{"$match": {"$expr": {"$eq": ["$ssn", "$$w"]}}}], "as": "x"}},
+    {"$unionWith": {"coll": "patients", "pipeline": [{"$match": {"ssn": {"$gt": 1}}}]}},
+    {"$facet": {"x": [{"$unionWith": {"coll": "patients", "pipeline": [{"$match": {"medicalRecords.weight": 180}}]}}]}},
+    {"$graphLookup": {"from": "patients", "startWith": "$ward", "connectFromField": "ward", "connectToField": "ssn", "as": "x"}},
     {"$out": "patients"}, {"$out": {"db": "medicalRecords", "coll": "patients"}},
     {"$merge": "patients"}, {"$merge": {"into": {"db": "medicalRecords", "coll": "patients"}}},
     {"$merge": {"into": "patients", "on": "_id"}},
 ], ids=str)
-def test_a_pipeline_elsewhere_that_names_the_protected_collection(anyone, stage, three, stored):
-    before = stored.count_documents({})
+def test_a_pipeline_elsewhere_that_ciphertext_cannot_serve(anyone, stage, three, stored):
+    before = list(stored.find())
     with refused():
         list(anyone.wards.aggregate([stage]))
-    assert stored.count_documents({}) == before
-    assert list(anyone.wards.find()) == [{"_id": 1, "ward": 1}]
+    assert list(stored.find()) == before
+    assert list(anyone.wards.find()) == [WARD]
 
 
-def test_a_pipeline_behind_other_fields_is_found(stand, database, three, port):
+def test_patients_joined_elsewhere_do_not_leave_for_an_unprotected_collection(anyone, three, direct, database):
+    join = {"$lookup": {"from": "patients", "pipeline": [], "as": "x"}}
+    for store in ({"$out": "loot"}, {"$merge": "loot"}, {"$merge": {"into": {"db": "elsewhere", "coll": "loot"}}}):
+        for first in (join, {"$unionWith": "patients"}):
+            with refused():
+                list(anyone.wards.aggregate([first, store]))
+    assert "loot" not in direct[database].list_collection_names() and "elsewhere" not in direct.list_database_names()
+
+
+def test_a_pipeline_elsewhere_that_asks_for_protected_values(anyone, three, port):
+    """Goal: a role that may not query by a field may not do so from another collection either."""
+    ssn = three[1]["ssn"]
+    asked = [
+        {"$lookup": {"from": "patients", "pipeline": [{"$match": {"ssn": ssn}}], "as": "x"}},
+        {"$lookup": {"from": "patients", "pipeline": [{"$match": {"$expr": {"$eq": ["$ssn", ssn]}}}], "as": "x"}},
+        {"$lookup": {"from": "patients", "pipeline": [{"$match": {"$or": [{"ssn": {"$in": [ssn]}}]}}], "as": "x"}},
+        {"$graphLookup": {"from": "patients", "startWith": ssn, "connectFromField": "ssn", "connectToField": "ssn", "as": "x"}},
+        {"$graphLookup": {"from": "patients", "startWith": "$ward", "connectFromField": "ward", "connectToField": "ward", "as": "x",
+                          "restrictSearchWithMatch": {"ssn": ssn}}}]
+    for stage in asked:
+        if port == "doctors":
+            assert list(anyone.wards.aggregate([stage])) == [{**WARD, "x": [three[1]]}], stage
+        else:
+            with refused(UNAUTHORIZED):
+                list(anyone.wards.aggregate([stage]))
+
+
+def test_a_pipeline_of_no_collection(anyone, three, shown, secrets, port):
+    """Documents that the client makes up, joined with the protected collection."""
+    made_up = {"$documents": [{"ward": 1, "x": three[1]["ward"]}]}
+    found = anyone.command({"aggregate": 1, "cursor": {}, "pipeline": [
+        made_up, {"$lookup": {"from": "patients", "localField": "ward", "foreignField": "ward", "as": "there"}}]})["cursor"]["firstBatch"]
+    assert found == [{"ward": 1, "x": 1, "there": [shown[1]]}]
+    if port == "receptionists":
+        assert_nothing_protected(found, secrets)
+    for stages in ([{"$documents": [{"x": 145014000}]}, {"$lookup": {"from": "patients", "localField": "x", "foreignField": "ssn", "as": "there"}}],
+                   [{"$documents": [{"ssn": 145014000}]}, {"$unionWith": "patients"}, {"$match": {"ssn": 145014000}}],
+                   [{"$documents": [{"ssn": 145014000}]}, {"$out": "patients"}], [{"$documents": [{"ssn": 145014000}]}, {"$merge": "patients"}]):
+        with refused():
+            anyone.command({"aggregate": 1, "cursor": {}, "pipeline": stages})
+
+
+def test_a_pipeline_behind_other_fields_is_found(stand, database, three, port, anyone, shown):
     """Goal: the pipeline is walked wherever it stands in the message."""
     with wire.Connection(stand.fieldgate.addresses[port]) as connection:
         reply = connection.ask({"aggregate": "wards", "cursor": {}, "$db": database, "comment": "x",
                                 "pipeline": [{"$unionWith": "patients"}]})
+        assert reply["ok"] == 1 and reply["cursor"]["firstBatch"] == [WARD, *shown], reply
+        reply = connection.ask({"aggregate": "wards", "cursor": {}, "$db": database, "comment": "x",
+                                "pipeline": [{"$unionWith": {"coll": "patients", "pipeline": [{"$match": {"ssn": {"$gt": 1}}}]}}]})
         assert reply["ok"] == 0 and reply["codeName"], reply
 
 

@@ -44,9 +44,15 @@ def _check_message(findings, where, message):
         return
     name = next(iter(command))
     collection, database = command[name], command.get("$db")
-    if not isinstance(collection, str) or not PROTECTED_NAMESPACE.match(f"{database}.{collection}"):
+    if name == "bulkWrite":
+        _check_operations(findings, f"{where} {name}", command)
+    if not isinstance(collection, str):
         return
     where = f"{where} {name}"
+    protected = is_protected(database, collection)
+    check_pipeline(findings, where, command.get("pipeline", []), database, protected)
+    if not protected:
+        return
     for document in command.get("documents", []):
         check_document(findings, where, document)
     for update in command.get("updates", []):
@@ -54,12 +60,56 @@ def _check_message(findings, where, message):
         check_update(findings, where, update["u"])
     for delete in command.get("deletes", []):
         check_filter(findings, where, delete["q"])
-    if isinstance(command.get("update"), dict):
+    if isinstance(command.get("update"), (dict, list)):
         check_update(findings, where, command["update"])
     for key in ("filter", "query"):
         check_filter(findings, where, command.get(key) or {})
-    for stage in command.get("pipeline", []):
-        check_filter(findings, where, stage.get("$match", {}))
+
+
+def is_protected(database, collection):
+    return bool(PROTECTED_NAMESPACE.match(f"{database}.{collection}"))
+
+
+def _check_operations(findings, where, command):
+    """bulkWrite: each operation names its namespace by its position in nsInfo."""
+    for operation in command["ops"]:
+        database, collection = command["nsInfo"][next(iter(operation.values()))]["ns"].split(".", 1)
+        if not is_protected(database, collection):
+            continue
+        check_document(findings, where, operation.get("document", {}))
+        check_filter(findings, where, operation.get("filter", {}))
+        if "updateMods" in operation:
+            check_update(findings, where, operation["updateMods"])
+
+
+def check_pipeline(findings, where, stages, database, protected):
+    """The filters of a pipeline on documents as they are stored, and of the pipelines in it. Stages that reshape documents
+    end the search: what their names stand for is not known here."""
+    prefix = ""
+    for stage in stages:
+        if not isinstance(stage, dict) or len(stage) != 1:
+            return  # the server refuses it
+        (name, spec), = stage.items()
+        if name == "$changeStream":
+            prefix = "fullDocument."
+        elif name == "$match" and protected:
+            check_filter(findings, where, spec, prefix)
+        elif name == "$facet":
+            for facet in spec.values():
+                check_pipeline(findings, where, facet, database, protected and not prefix)
+        elif name in ("$lookup", "$unionWith", "$graphLookup"):
+            _check_join(findings, where, spec, database)
+        if name not in ("$changeStream", "$match", "$sort", "$skip", "$limit", "$sample"):
+            protected = False
+
+
+def _check_join(findings, where, spec, database):
+    spec = {"coll": spec} if isinstance(spec, str) else spec
+    source = spec.get("from", spec.get("coll"))
+    protected = isinstance(source, str) and is_protected(database, source)
+    check_pipeline(findings, where, spec.get("pipeline", []), database, protected)
+    if protected:
+        check_filter(findings, where, spec.get("restrictSearchWithMatch", {}))
 
 
 def check_document(findings, where, document, prefix=""):
@@ -75,7 +125,9 @@ def check_document(findings, where, document, prefix=""):
 
 def check_update(findings, where, update):
     if isinstance(update, list):
-        findings.report(where, "an update pipeline on a protected namespace")
+        for stage in update:
+            for path in _assigned(stage) & set(PROTECTED):
+                findings.report(where, f"an update pipeline assigns {path}")
     elif not any(name.startswith("$") for name in update):
         check_document(findings, where, update)
     else:
@@ -91,16 +143,53 @@ def check_update(findings, where, update):
                     findings.report(where, f"{operator} on {path}")
 
 
-def check_filter(findings, where, query):
-    for name, value in query.items():
-        if name in _LOGICAL:
+def _assigned(stage):
+    """The paths that a stage of an update assigns or removes."""
+    found = set()
+    for name, spec in stage.items():
+        if name in ("$set", "$addFields", "$unset"):
+            found |= {spec} if isinstance(spec, str) else set(spec)
+    return found
+
+
+def check_filter(findings, where, query, prefix=""):
+    """`prefix` stands before the names of stored documents, in change streams for example."""
+    for given, value in query.items():
+        name = given.removeprefix(prefix)
+        if given in _LOGICAL:
             for part in value:
-                check_filter(findings, where, part)
+                check_filter(findings, where, part, prefix)
+        elif given == "$expr":
+            _check_expression(findings, where, value, prefix)
+        elif not given.startswith(prefix):
+            continue
         elif name in PROTECTED:
             _check_predicate(findings, where, name, value)
         elif name in _PARENTS and isinstance(value, dict):
             for literal in _literals(value):
                 check_document(findings, where, literal, name + ".")
+
+
+def _check_expression(findings, where, expression, prefix):
+    """Constants opposite to a path that is protected."""
+    if isinstance(expression, list):
+        for each in expression:
+            _check_expression(findings, where, each, prefix)
+    if not isinstance(expression, dict):
+        return
+    for name, operands in expression.items():
+        _check_expression(findings, where, operands, prefix)
+        if name not in ("$eq", "$ne", "$in") or not isinstance(operands, list):
+            continue
+        paths = [each[1:].removeprefix(prefix) for each in operands if isinstance(each, str) and each.startswith("$")]
+        for path in set(paths) & set(PROTECTED):
+            for operand in operands:
+                for constant in operand if isinstance(operand, list) else [operand]:
+                    constant = constant.get("$literal", constant) if isinstance(constant, dict) else constant
+                    if isinstance(constant, dict) or isinstance(constant, str) and constant.startswith("$"):
+                        continue  # a path, a variable or something computed
+                    findings.sealed_in_predicates += 1
+                    findings.report(where, sealing_problem(path, constant))
 
 
 def _literals(value):

@@ -1,5 +1,6 @@
 #include "canaries.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "proxy/wire/message.hpp"
@@ -41,7 +42,14 @@ Value Canaries::make_number(bool is_protected) {
         numbers_.insert(number);
         spelled_.push_back(std::to_string(number));
     }
-    return random_.chance(50) ? int64(number) : real(static_cast<double>(number));
+    switch (random_.below(3)) {
+        case 0:
+            return int32(static_cast<std::int32_t>(number));
+        case 1:
+            return int64(number);
+        default:
+            return real(static_cast<double>(number));
+    }
 }
 
 Value Canaries::make(Type type, bool is_protected) {
@@ -140,7 +148,9 @@ std::string Canaries::found_raw(Bytes bytes) const {
         std::string shown = "the bytes";
         constexpr char digits[] = "0123456789abcdef";
         for (const std::uint8_t byte : needle) (shown += ' ') += {digits[byte >> 4], digits[byte & 15]};
-        return shown + " (" + std::string(needle.begin(), needle.end()) + ")";
+        const bool is_text = std::all_of(needle.begin(), needle.end(),
+                                         [](std::uint8_t byte) { return byte >= 0x20 && byte < 0x7f; });
+        return is_text ? shown + " (" + std::string(needle.begin(), needle.end()) + ")" : shown;
     }
     return {};
 }

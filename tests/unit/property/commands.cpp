@@ -189,7 +189,8 @@ Command Generator::aggregate() {
         made.body.members[0].value = text(plain_collection);
         Tree nothing;
         Value stages = pinned(list({object({{"$lookup", joining_stage("$lookup", nothing, 0)}})}));
-        stages.push(stage(nothing, 0, false));
+        if (random_.chance(60)) unwind_joined(stages);
+        stages.push(random_.chance(50) ? object({{"$match", filter(nothing, 0)}}) : stage(nothing, 0, false));
         made.body.add("pipeline", std::move(stages));
         made.kind = "aggregate across";
     } else {

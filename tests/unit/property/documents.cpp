@@ -52,8 +52,13 @@ Value Generator::unfit_value() {
 
 Value Generator::field_value(const Field& field) {
     const bool is_number =
-        !field.types.empty() && (field.types[0] == Type::int32 || field.types[0] == Type::int64);
-    if (is_number && random_.chance(with_coercion ? 20 : wildness_)) return canaries_.make_number(true);
+        !field.types.empty() &&
+        (field.types[0] == Type::int32 || field.types[0] == Type::int64 || field.types[0] == Type::double_);
+    if (is_number && random_.chance(20)) return canaries_.make_number(true);
+    if (random_.chance(collection_.refuses_nulls ? wildness_ / 2 : 8)) {
+        used("null");
+        return null();
+    }
     if (wild()) return unfit_value();
     if (!field.types.empty()) return canaries_.make(random_.pick(field.types), true);
     for (;;) {
@@ -98,6 +103,10 @@ Value Generator::document(const Tree& node, unsigned level) {
         const Tree& child = member.tree;
         result.add(member.written_name(),
                    child.is_field() ? field_value(*child.field) : parent_value(child, level));
+    }
+    if (level == 0 && has_key_by_pointer(node) && !random_.chance(wildness_)) {
+        used("a key by pointer");
+        result.add(key_pointer, text(pointed_key));
     }
     if (wild()) spoil(result, node, level);
     return result;

@@ -75,6 +75,8 @@ class Generator {
     Value replacing_stage(const std::string& name, Tree& root, bool in_update);
     Value joining_stage(const std::string& name, Tree& root, unsigned level);
     Value server_stage(const std::string& name, const Tree& root);
+    void unwind_joined(Value& stages);
+    Value change_stream(Tree& root);
 
     // updates.cpp
     Value update_value(std::string& kind);

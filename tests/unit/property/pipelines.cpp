@@ -123,11 +123,12 @@ Value Generator::assigning_stage(const std::string& name, Tree& root, bool in_up
         return random_.chance(50) ? text(path) : list({text(path)});
     }
     Value spec = object();
+    const Tree before = root;  // what the expressions of the stage read: none sees what another one assigns
     for (std::size_t left = 1 + random_.below(2); left > 0; --left) {
         // In a reading pipeline a constant is only shown; in an update it is stored.
         const std::string path = in_update ? any_path(collection_.tree) : any_path(root);
         const Standing stored = in_update ? standing_by_name(collection_.tree, path) : Standing{};
-        const std::optional<Place> source = pick_place(places(root), false);
+        const std::optional<Place> source = pick_place(places(before), false);
         if (source && random_.chance(30)) {
             Tree copied = *source->node;
             Value operand = protected_operand(*source, 0);
@@ -138,10 +139,10 @@ Value Generator::assigning_stage(const std::string& name, Tree& root, bool in_up
             Value constant = value_at(stored);
             if (random_.chance(20)) constant = object({{"$literal", std::move(constant)}});
             if (random_.chance(20))
-                constant = object({{"$cond", list({comparison(root), constant, text("$" + path)})}});
+                constant = object({{"$cond", list({comparison(before), constant, text("$" + path)})}});
             spec.add(path, std::move(constant));
         } else {
-            Value value = expression(root, 0);
+            Value value = expression(before, 0);
             forget(root, path);
             spec.add(path, std::move(value));
         }
@@ -294,8 +295,19 @@ Value Generator::server_stage(const std::string& name, const Tree& root) {
     if (name == "$documents") return list({object({{"ward", int32(1)}})});
     if (name == "$fill") return object({{"output", object({{path, object({{"method", text("locf")}})}})}});
     if (name == "$out") return text(random_.chance(50) ? plain_collection : collection_.name);
-    if (name == "$merge")
-        return object({{"into", text(random_.chance(50) ? plain_collection : collection_.name)}});
+    if (name == "$merge") {
+        Value spec = object({{"into", text(random_.chance(50) ? plain_collection : collection_.name)}});
+        const std::optional<Place> stored = wild() ? pick_place(places_, false) : std::nullopt;
+        if (stored) {
+            // What is computed there is stored.
+            Value constant = value_at(standing(collection_.tree, stored->path));
+            spec.members[0].value = text(collection_.name);
+            spec.add("whenMatched",
+                     pinned(list({object({{"$set", object({{stored->path, std::move(constant)}})}})})));
+            spec = pinned(std::move(spec));
+        }
+        return spec;
+    }
     return object();
 }
 
@@ -335,10 +347,41 @@ Value Generator::stage(Tree& root, unsigned level, bool in_update) {
     return object({{name, std::move(spec)}});
 }
 
+// Elements of what was joined one by one, which makes them fit for filters.
+void Generator::unwind_joined(Value& stages) {
+    used("$unwind joined");
+    stages.push(object({{"$unwind", text(random_.chance(50) ? "$joined" : "$chain")}}));
+}
+
+// Events hold documents, and changes by their paths.
+Value Generator::change_stream(Tree& root) {
+    used("$changeStream");
+    Tree event;
+    Tree changes;
+    changes.put("updatedFields", root);
+    event.put("updateDescription", std::move(changes));
+    for (const char* name : {"fullDocument", "fullDocumentBeforeChange"}) event.put(name, root);
+    root = std::move(event);
+    Value options = object();
+    if (random_.chance(50)) options.add("fullDocument", text("updateLookup"));
+    return object({{"$changeStream", std::move(options)}});
+}
+
 Value Generator::pipeline(const Tree& root, unsigned level, bool in_update) {
     Tree tree = root;
     Value stages = pinned(list());
-    for (std::size_t left = random_.below(4); left > 0; --left) stages.push(stage(tree, level, in_update));
+    if (level == 0 && !in_update && random_.chance(5)) {
+        stages.push(change_stream(tree));
+        if (random_.chance(70)) stages.push(object({{"$match", filter(tree, 0)}}));
+    }
+    for (std::size_t left = random_.below(4); left > 0; --left) {
+        stages.push(stage(tree, level, in_update));
+        const std::string& name = stages.members.back().value.members[0].key;
+        const bool joins = name == "$lookup" || name == "$graphLookup";
+        if (!joins || random_.chance(30)) continue;
+        unwind_joined(stages);
+        if (random_.chance(50)) stages.push(object({{"$match", filter(tree, level)}}));
+    }
     return stages;
 }
 

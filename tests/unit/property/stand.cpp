@@ -10,7 +10,7 @@ namespace {
 
 // Every third collection takes numbers and nulls as they come, every third leaves nulls out.
 std::string options_of(const Collection& collection) {
-    if (!with_coercion || collection.name.back() % 3 == 0) return {};
+    if (collection.name.back() % 3 == 0) return {};
     return collection.name.back() % 3 == 1 ? ", coerce_numbers: true, nulls: store" : ", nulls: omit";
 }
 
@@ -110,15 +110,20 @@ std::string json_of(const Command& command) {
 Stand::Stand(std::uint64_t seed, std::size_t count) {
     Random random = Random::of_case(seed, ~std::uint64_t{0});
     for (std::size_t i = 0; i < count; ++i)
-        collections_.push_back({"c" + std::to_string(i), random_tree(random, with_patterns), {}});
+        collections_.push_back({"c" + std::to_string(i), random_tree(random), {}});
     process_ = std::make_unique<session::testing::Process>(load(collections_));
-    for (Collection& collection : collections_) harvest_ciphertexts(random, collection);
+    for (Collection& collection : collections_) {
+        collection.refuses_nulls = options_of(collection).empty();
+        harvest_ciphertexts(random, collection);
+    }
 }
 
 void Stand::harvest_ciphertexts(Random& random, Collection& collection) {
     Canaries canaries(random);
     Command insert{"insert", object({{"insert", text(collection.name)}, {"$db", text(database)}}), {}};
-    insert.sequences.push_back({"documents", list({full_document(canaries, collection.tree)})});
+    Value whole = full_document(canaries, collection.tree);
+    whole.add(key_pointer, text(pointed_key));
+    insert.sequences.push_back({"documents", list({std::move(whole)})});
     const Outcome outcome = send(frame_of(insert));
     const auto message = wire::OpMsg::parse(outcome.frame);
     ASSERT_TRUE(outcome.forwarded && message) << json_of(insert) << schema_json(collection.tree);

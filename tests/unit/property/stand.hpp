@@ -14,15 +14,17 @@ namespace fieldgate::property {
 inline constexpr const char* database = "clinic";
 inline constexpr const char* plain_collection = "wards";
 
-// What the configuration is to take some day: to be true once it does.
-inline constexpr bool with_patterns = false;  // `patternProperties` in schemas
-inline constexpr bool with_coercion = false;  // `coerce_numbers: true`, `nulls: store` and `omit`
+// Where documents name the key of fields that have it by JSON pointer, and the name of one that no schema
+// uses.
+inline constexpr const char* key_pointer = "keyName";
+inline constexpr const char* pointed_key = "alice";
 
 // A collection; `tree` is empty for an unprotected one.
 struct Collection {
     std::string name;
     Tree tree;
     std::vector<Buffer> ciphertexts;  // of its fields, that authenticate
+    bool refuses_nulls = true;        // `nulls`
 };
 
 // A document sequence, in the body as an array or in a section of its own.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "stand.hpp"
+
 namespace fieldgate::property {
 namespace {
 
@@ -18,7 +20,7 @@ constexpr std::array<std::string_view, 12> field_names = {
     "ssn", "email", "policyNumber", "note", "blood", "born", "key", "code", "records", "a", "x", "phone"};
 constexpr std::array<std::string_view, 6> parent_names = {"insurance", "b", "contact", "m", "deep", "next"};
 
-Tree random_node(Random& random, unsigned level, bool with_patterns);
+Tree random_node(Random& random, unsigned level);
 
 Tree random_field(Random& random) {
     Tree node;
@@ -27,6 +29,7 @@ Tree random_field(Random& random) {
     if (node.field->deterministic) {
         node.field->types = {random.pick(deterministic_types)};
     } else {
+        node.field->key_by_pointer = random.chance(10);
         for (std::size_t left = random.below(3); left > 0; --left) {
             const Type type = random.pick(random_types);
             if (std::find(node.field->types.begin(), node.field->types.end(), type) ==
@@ -37,27 +40,26 @@ Tree random_field(Random& random) {
     return node;
 }
 
-void fill(Random& random, Tree& node, unsigned level, bool with_patterns) {
+void fill(Random& random, Tree& node, unsigned level) {
     const std::size_t fields = 1 + random.below(level == 0 ? 5 : 3);
     for (std::size_t i = 0; i < fields; ++i) {
         const std::string name(random.pick(field_names));
         if (node.child(name) == nullptr) node.put(name, random_field(random));
     }
     if (level < 2 && random.chance(level == 0 ? 85 : 40)) {
-        Tree parent = random_node(random, level + 1, with_patterns);
+        Tree parent = random_node(random, level + 1);
         const std::string name(random.pick(parent_names));
         if (node.child(name) == nullptr) node.put(name, std::move(parent));
     }
-    if (with_patterns && random.chance(30)) {
-        Tree behind = random.chance(70) || level == 2 ? random_field(random)
-                                                      : random_node(random, level + 1, with_patterns);
+    if (random.chance(30)) {
+        Tree behind = random.chance(70) || level == 2 ? random_field(random) : random_node(random, level + 1);
         node.members.push_back({"p_", std::move(behind), true});
     }
 }
 
-Tree random_node(Random& random, unsigned level, bool with_patterns) {
+Tree random_node(Random& random, unsigned level) {
     Tree node;
-    fill(random, node, level, with_patterns);
+    fill(random, node, level);
     return node;
 }
 
@@ -109,6 +111,7 @@ void write_schema(const Tree& node, std::string& out) {
                 (out += out.back() == '[' ? "\"" : ", \"") += std::string(bson::alias(type)) + "\"";
             out += ']';
         }
+        if (node.field->key_by_pointer) out += std::string(R"(, "keyId": "/)") + key_pointer + '"';
         out += "}}";
         return;
     }
@@ -175,8 +178,14 @@ std::vector<Place> places(const Tree& root) {
     return found;
 }
 
-Tree random_tree(Random& random, bool with_patterns) {
-    return random_node(random, 0, with_patterns);
+bool has_key_by_pointer(const Tree& root) {
+    if (root.is_field()) return root.field->key_by_pointer;
+    return std::any_of(root.members.begin(), root.members.end(),
+                       [](const TreeMember& member) { return has_key_by_pointer(member.tree); });
+}
+
+Tree random_tree(Random& random) {
+    return random_node(random, 0);
 }
 
 std::string schema_json(const Tree& root) {

@@ -14,6 +14,7 @@ namespace fieldgate::property {
 struct Field {
     bool deterministic = false;
     std::vector<Type> types;  // that may be written; empty: every one that can be encrypted at random
+    bool key_by_pointer = false;
 };
 
 struct TreeMember;
@@ -69,8 +70,11 @@ struct Place {
 // Every path at and above protected fields.
 std::vector<Place> places(const Tree& root);
 
-// A schema of one to three levels with fields of every algorithm and type.
-Tree random_tree(Random& random, bool with_patterns);
+// Whether documents must name a key.
+bool has_key_by_pointer(const Tree& root);
+
+// A schema of one to three levels with fields of every algorithm and type, some of them behind patterns.
+Tree random_tree(Random& random);
 // The same as CSFLE's JSON schema.
 std::string schema_json(const Tree& root);
 

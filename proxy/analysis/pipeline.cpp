@@ -235,9 +235,20 @@ bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
     return true;
 }
 
+bool begins_with_events(const bson::Element& stages) {
+    const bson::DocumentView array = stages.document();
+    if (array.empty() || !(*array.begin()).is_document()) return false;
+    const bson::DocumentView first = (*array.begin()).document();
+    return !first.empty() && (*first.begin()).key() == "$changeStream";
+}
+
 bool walk_pipeline(Request& request, const bson::Element& stage_array) {
     Pipeline pipeline{request, Pipeline::Kind::command, request.plan.database};
-    pipeline.set_tree(request.own_tree());
+    // Events of a whole database have documents of any namespace.
+    const auto documents = request.plan.collection.empty() && begins_with_events(stage_array)
+                               ? std::make_shared<const config::SchemaNode>(unknown_node())
+                               : request.own_tree();
+    pipeline.set_tree(documents);
     request.stored = request.tree;
     if (!walk_stages(pipeline, stage_array)) return false;
     // A whole document of which nothing is known could only be withheld whole.
@@ -245,6 +256,19 @@ bool walk_pipeline(Request& request, const bson::Element& stage_array) {
     request.set_shape(ReplyShape::Kind::cursor, std::move(pipeline.tree));
     request.tree = request.plan.shape.tree.get();
     return true;
+}
+
+bool walk_database_events(Request& request, const bson::Element& stage_array) {
+    const auto fields = request.plan.fields;
+    if (!fields) request.plan.fields = std::make_shared<FieldSpace>();
+    Pipeline pipeline{request, Pipeline::Kind::command, request.plan.database};
+    pipeline.set_tree(unknown_node());
+    const auto unknown_documents = pipeline.tree;
+    request.stored = request.tree;
+    const bool admitted = walk_stages(pipeline, stage_array);
+    request.tree = request.stored = request.own_tree().get();
+    request.plan.fields = fields;
+    return admitted;
 }
 
 bool walk_update_pipeline(Request& request, const bson::Element& stage_array) {

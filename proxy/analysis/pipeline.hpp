@@ -77,8 +77,15 @@ void collect_namespaces(const bson::Element& value, std::string_view database, N
 // The pipeline of an aggregate command that has to do with a protected namespace. Sets the reply shape.
 [[nodiscard]] bool walk_pipeline(Request& request, const bson::Element& stages);
 
+// The pipeline of an aggregate without a collection that begins with $changeStream: which schema an event's
+// documents have is known event by event, so that stages may touch nothing of them. What comes out passes as
+// it is stored.
+[[nodiscard]] bool walk_database_events(Request& request, const bson::Element& stages);
+
 // The pipeline of an update: passes if it provably leaves every protected field of the documents as it was.
 [[nodiscard]] bool walk_update_pipeline(Request& request, const bson::Element& stages);
+
+bool begins_with_events(const bson::Element& stages);
 
 // Stages of a pipeline, one after the other.
 [[nodiscard]] bool walk_stages(Pipeline& pipeline, const bson::Element& stages);

@@ -167,8 +167,8 @@ struct FieldRow {
 };
 
 // Every field of `document` must be in `rows` (or be one that every command may have, if `generic`), once;
-// each is checked in the order of the document, but for those that come first. The command's own name, first in the document, is not looked
-// at.
+// each is checked in the order of the document, but for those that come first. The command's own name, first
+// in the document, is not looked at.
 [[nodiscard]] bool walk_fields(Request& request, bson::DocumentView document, std::span<const FieldRow> rows,
                                std::string_view owner, bool is_command);
 

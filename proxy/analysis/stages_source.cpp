@@ -13,9 +13,9 @@ namespace fieldgate::analysis {
 // paths.
 bool walk_change_stream(Pipeline& pipeline, const bson::Element& stage) {
     Request& request = pipeline.request;
-    constexpr std::array<std::string_view, 7> options = {
-        "fullDocument",         "fullDocumentBeforeChange", "resumeAfter",     "startAfter",
-        "startAtOperationTime", "showExpandedEvents",       "showSystemEvents"};
+    constexpr std::array<std::string_view, 8> options = {
+        "allChangesForCluster", "fullDocument",         "fullDocumentBeforeChange", "resumeAfter",
+        "startAfter",           "startAtOperationTime", "showExpandedEvents",       "showSystemEvents"};
     if (!stage.is_document()) return refuse_stage_shape(pipeline, stage, "an object");
     for (const bson::Element& option : stage.document())
         if (std::find(options.begin(), options.end(), option.key()) == options.end())

@@ -180,6 +180,13 @@ bool store_document(Request& request, bson::DocumentView document, const config:
                     std::string_view path, Stored stored) {
     for (const bson::Element& element : document) {
         const std::string_view key = element.key();
+        // A key with a dot in it is one name to the server, but aggregation and other clients may read it as
+        // a path; a pattern may take the whole of it for one of its own.
+        const std::size_t dot = key.find('.');
+        if (dot != std::string_view::npos && node.child(key.substr(0, dot)) != nullptr)
+            return request.refuse(
+                code::bad_value,
+                "The field name " + quote(key) + " contains a dot and reads like a path to encrypted fields");
         const config::SchemaNode* child = node.child(key);
         if (child == nullptr) {
             // `$each` or `0` beside encrypted fields: servers store them as names, and what is below reads
@@ -189,13 +196,6 @@ bool store_document(Request& request, bson::DocumentView document, const config:
                 return request.refuse(code::bad_value,
                                       "The field name " + quote(joined(path, key)) +
                                           " cannot stand in an object with encrypted fields");
-            // A key with a dot in it is one name to the server, but aggregation and other clients may read it
-            // as a path.
-            const std::size_t dot = key.find('.');
-            if (dot != std::string_view::npos && node.child(key.substr(0, dot)) != nullptr)
-                return request.refuse(code::bad_value,
-                                      "The field name " + quote(key) +
-                                          " contains a dot and reads like a path to encrypted fields");
             continue;
         }
         // Which of two would be stored, and which read back, is not the same everywhere.

@@ -140,7 +140,6 @@ def test_streams_of_a_whole_database_or_deployment_show_what_is_stored(doctor, r
     assert_sealed(told["fullDocument"], secrets.needles)
 
 
-@pytest.mark.xfail(strict=True, reason="the filter reaches the server as it is")
 def test_streams_of_a_whole_database_or_deployment_take_no_protected_values(doctor, watched, scope):
     """What is opposite to a field that some namespace may protect would arrive in plaintext, and find nothing."""
     with refused():

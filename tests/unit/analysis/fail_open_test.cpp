@@ -204,9 +204,8 @@ TEST_F(FailOpen, updates_of_every_command_that_has_one) {
 
 TEST_F(FailOpen, options_that_carry_values) {
     for (const std::string option :
-         {R"("min": {"ssn": N})", R"("max": {"insurance.policyNumber": N})",
-          R"("hint": {"ssn": N})", R"("sort": {"ssn": N})",
-          R"("projection": {"x": {"$eq": ["$name", "$ssn", N]}})",
+         {R"("min": {"ssn": N})", R"("max": {"insurance.policyNumber": N})", R"("hint": {"ssn": N})",
+          R"("sort": {"ssn": N})", R"("projection": {"x": {"$eq": ["$name", "$ssn", N]}})",
           R"("projection": {"medicalRecords": {"$elemMatch": {"weight": N}}})", R"("projection": {"ssn": T})",
           R"("skip": {"ssn": N})", R"("unheardOf": N)", R"("query": {"ssn": N})",
           R"("runtimeConstants": {"x": N})"}) {

@@ -124,7 +124,8 @@ TEST_F(Match, the_types_of_a_parent_are_names_and_numbers) {
         return clinic.analyse(body);
     };
     EXPECT_TRUE(find_of_type(bson::Type::array, json(R"({"0": "number", "1": 127, "2": -1})")).passed());
-    for (const std::string types : {R"({"0": "number", "1": 128})", R"({"0": -2})", R"({"0": "AB+"})", R"({"0": ["int"]})", R"({"0": {"policyNumber": 5}})"})
+    for (const std::string types : {R"({"0": "number", "1": 128})", R"({"0": -2})", R"({"0": "AB+"})",
+                                    R"({"0": ["int"]})", R"({"0": {"policyNumber": 5}})"})
         expect_refusal(find_of_type(bson::Type::array, json(types)), no, "names and numbers of types");
     expect_refusal(find_of_type(bson::Type::document, json(R"({"policyNumber": 123142})")), no,
                    "names and numbers of types");

@@ -335,5 +335,29 @@ TEST_F(Read, deletes_are_filters) {
                    "array of objects");
 }
 
+TEST_F(Read, streams_of_a_whole_database_take_no_values_of_documents) {
+    const auto stream = [&](const std::string& stages, const std::string& database = "medicalRecords") {
+        return clinic.analyse(
+            R"({"aggregate": 1, "pipeline": [{"$changeStream": {"allChangesForCluster": false}})" + stages +
+            R"(], "cursor": {}, "$db": ")" + database + "\"}");
+    };
+    for (const std::string database : {"medicalRecords", "admin"}) {
+        EXPECT_TRUE(stream("", database).plan.requires_reveal_everything);
+        EXPECT_TRUE(
+            stream(R"(, {"$match": {"ns.coll": "patients", "operationType": "insert"}})", database).passed());
+        for (const std::string path : {"fullDocument.ssn", "fullDocumentBeforeChange.ssn", "documentKey._id",
+                                       "updateDescription.updatedFields.ssn", "fullDocument"})
+            expect_refusal(stream(R"(, {"$match": {")" + path + "\": 145014000}}", database), no,
+                           "not known until runtime");
+        expect_refusal(
+            stream(R"(, {"$match": {"$expr": {"$eq": ["$fullDocument.ssn", 145014000]}}})", database), no,
+            "not known until runtime");
+    }
+    // Nothing can be protected there.
+    clinic.config.unlisted_namespaces = config::Config::Unlisted::pass;
+    EXPECT_TRUE(stream(R"(, {"$match": {"fullDocument.ssn": 5}})", "elsewhere").passed());
+    EXPECT_TRUE(stream(R"(, {"$match": {"fullDocument.ssn": 5}})").refused());
+}
+
 }  // namespace
 }  // namespace fieldgate::analysis::testing

@@ -126,9 +126,12 @@ void Connection::leave(std::string_view reason, bool member_is_lost) {
 
 void Connection::check_progress(Clock::time_point now) {
     const bool receives = request_grant_ && !handling_;
-    const bool takes = reply_grant_ && client_lock_.held();
+    // A request holds its memory until it is upstream or its answer is written. That can wait for the client
+    // too; and for ever, if the server reads it only after a reply that waits for memory itself.
+    const bool takes = (reply_grant_ || request_grant_) && client_is_awaited_;
+    const bool waits_for_itself = request_grant_ && reply_is_awaited_;
     const std::uint64_t progress = bytes_received_ + client_.bytes_written();
-    if ((!receives && !takes) || progress - progress_mark_ >= progress_bytes_min) {
+    if ((!receives && !takes && !waits_for_itself) || progress - progress_mark_ >= progress_bytes_min) {
         progress_mark_ = progress;
         progress_since_ = now;
     } else if (now - progress_since_ >= worker_.process().options.stall_timeout) {
@@ -359,7 +362,11 @@ asio::awaitable<bool> Connection::write_upstream(wire::Bytes bytes) {
 asio::awaitable<bool> Connection::write_client(wire::Bytes bytes) {
     error_code ec;
     bytes = client_.try_write(bytes, ec);
-    if (!ec && !bytes.empty()) ec = co_await client_.write(bytes);
+    if (!ec && !bytes.empty()) {
+        client_is_awaited_ = true;
+        ec = co_await client_.write(bytes);
+        client_is_awaited_ = false;
+    }
     if (!ec && !ended_) co_return true;
     end("writing to the client failed: " + ec.message());
     co_return false;
@@ -390,6 +397,7 @@ asio::awaitable<bool> Connection::draw_memory(MemoryBudget::Grant& grant, std::s
         });
     };
     auto place = memory.queue(bytes, waiting_as, wake);
+    if (&grant == &reply_grant_) reply_is_awaited_ = true;
     while (!ended_ && !place->granted()) {
         co_await event.wait();
         if (waiting_as.is_stranger && !standing_.is_stranger() && !place->granted()) {
@@ -399,6 +407,7 @@ asio::awaitable<bool> Connection::draw_memory(MemoryBudget::Grant& grant, std::s
         }
     }
     *alive = nullptr;
+    if (&grant == &reply_grant_) reply_is_awaited_ = false;
     if (ended_) co_return false;
     grant = place->take();
     co_return true;

@@ -150,6 +150,11 @@ NamespaceResolver::Outcome NamespaceResolver::ask_server(const std::string& data
         const bool by_server = said != nullptr && !bson_empty(said);
         return by_server && error.code != unauthorized ? Outcome::refused : Outcome::failed;
     }
+    // libmongoc takes two empty batches for the end. What was not read could be the view that was asked for.
+    if (mongoc_cursor_get_id(cursor.get()) != 0) {
+        warn("listCollections did not come to an end", database);
+        return Outcome::failed;
+    }
     for (auto& [collection, facts] : collections) {
         const auto answer = answers.find(collection);
         if (answer == answers.end()) {

@@ -178,10 +178,11 @@ asio::awaitable<void> Connection::serve() {
         const auto request = requests_.next(ec);
         if (ec) {
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
-            log::info("a client sent what is no MongoDB message (TLS, perhaps, where none is configured)",
-                      {{"connection", id_},
-                       {"listener", worker_.process().config->listeners[listener_].name},
-                       {"error", ec.message()}});
+            if (worker_.may_log_client())
+                log::info("a client sent what is no MongoDB message (TLS, perhaps, where none is configured)",
+                          {{"connection", id_},
+                           {"listener", worker_.process().config->listeners[listener_].name},
+                           {"error", ec.message()}});
             end(ec.message());
             co_return;
         }
@@ -229,9 +230,10 @@ asio::awaitable<void> Connection::serve() {
             // Giving tens of megabytes back takes milliseconds, and twice that if the request was rewritten.
             if (request_grant_) co_await yield();
         } else if (outcome.action == session::RequestAction::answered) {
-            if (!outcome.reason.empty() && worker_.may_log_refusal()) log_refusal(outcome);
+            if (!outcome.reason.empty() && worker_.may_log_client()) log_refusal(outcome);
         } else if (outcome.action == session::RequestAction::close) {
-            log::info("session closes the connection", {{"connection", id_}, {"reason", outcome.reason}});
+            if (worker_.may_log_client())
+                log::info("session closes the connection", {{"connection", id_}, {"reason", outcome.reason}});
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
             close_after_answer_ = true;
         }
@@ -283,10 +285,11 @@ asio::awaitable<bool> Connection::accept_client() {
     if (!ec) co_return !ended_;
     if (!ended_) {
         WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
-        log::info("TLS handshake with a client failed",
-                  {{"connection", id_},
-                   {"listener", worker_.process().config->listeners[listener_].name},
-                   {"error", client_.tls_error()}});
+        if (worker_.may_log_client())
+            log::info("TLS handshake with a client failed",
+                      {{"connection", id_},
+                       {"listener", worker_.process().config->listeners[listener_].name},
+                       {"error", client_.tls_error()}});
     }
     end("TLS handshake failed");
     co_return false;

@@ -165,6 +165,13 @@ TEST(NamespaceResolver, ends_with_a_server_that_goes_on_for_ever) {
     EXPECT_LE(number, 1002);
 }
 
+TEST(NamespaceResolver, has_no_answer_when_batches_are_empty_and_more_are_to_come) {
+    const ScriptedServer server(standalone([&](bson::DocumentView command) {
+        return batch_of(true, command.find("listCollections").has_value(), {});
+    }));
+    EXPECT_FALSE(resolve(server, {{"db", "c"}}).at(0).second.has_value());
+}
+
 TEST(NamespaceResolver, has_no_answer_when_a_description_cannot_be_read) {
     const ScriptedServer nameless(standalone([](bson::DocumentView) {
         bson::Buffer nameless_info;

@@ -289,7 +289,8 @@ const auto& table() {
             general("startSession"),
             general("endSessions"),
             general("refreshSessions"),
-            general("killSessions"),
+            // With an empty array: of everybody who logs in by the same name, other roles' cursors included.
+            general("killSessions", write, reveals),
             general("killAllSessions", write, reveals),
             general("killAllSessionsByPattern", write, reveals),
             general("commitTransaction"),
@@ -338,7 +339,7 @@ const auto& table() {
             // Logs and running operations show the queries of others.
             general("getLog", read, reveals),
             general("currentOp", read, reveals),
-            general("killOp", write),
+            general("killOp", write, reveals),
             general("getAuditConfig", read, reveals),
             general("shardConnPoolStats", read, reveals),
             closed("getDiagnosticData", shows_addresses),

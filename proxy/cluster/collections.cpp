@@ -9,6 +9,8 @@ namespace fieldgate::cluster {
 namespace {
 
 constexpr std::int32_t socket_timeout_ms = 10000;
+// One is asked for; a server that goes on for ever must not keep the command from ending.
+constexpr std::size_t descriptions_max = 1000;
 
 }  // namespace
 
@@ -48,7 +50,8 @@ CollectionClient::Description CollectionClient::describe(const std::string& data
     const CursorPtr cursor(mongoc_database_find_collections_with_opts(handle.get(), &view));
     Description description;
     const bson_t* entry = nullptr;
-    while (mongoc_cursor_next(cursor.get(), &entry)) {
+    for (std::size_t count = 1; mongoc_cursor_next(cursor.get(), &entry); ++count) {
+        if (count > descriptions_max) return {{}, "listCollections returned more than was asked for"};
         const bson::Bytes bytes{bson_get_data(entry), entry->len};
         const auto document = bson::DocumentView::check(bytes, bson::Limits{});
         const auto name = document ? document->find("name") : std::nullopt;

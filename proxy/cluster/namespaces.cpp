@@ -14,6 +14,9 @@ constexpr std::int32_t socket_timeout_ms = 10000;
 // to ask the others before the selection ends.
 constexpr std::int32_t connect_timeout_ms = 3000;
 constexpr std::size_t names_in_question_max = 1000;
+// Of one answer. A server that goes on for ever must neither fill the memory nor keep everybody waiting.
+constexpr std::size_t descriptions_max = names_in_question_max;
+constexpr std::size_t descriptions_bytes_max = std::size_t{64} * 1024 * 1024;
 constexpr std::uint32_t unauthorized = 13;
 }  // namespace
 
@@ -115,7 +118,14 @@ NamespaceResolver::Outcome NamespaceResolver::ask_server(const std::string& data
     const CursorPtr cursor(mongoc_database_find_collections_with_opts(handle.get(), &view));
     Database answers;
     const bson_t* entry = nullptr;
+    std::size_t count = 0;
+    std::size_t byte_count = 0;
     while (mongoc_cursor_next(cursor.get(), &entry)) {
+        byte_count += entry->len;
+        if (++count > descriptions_max || byte_count > descriptions_bytes_max) {
+            warn("listCollections returned more than was asked for", database);
+            return Outcome::failed;
+        }
         const auto document = bson::DocumentView::check({bson_get_data(entry), entry->len}, bson::Limits{});
         const auto name = document ? document->find("name") : std::nullopt;
         if (!name || !name->is_string()) {
@@ -139,6 +149,11 @@ NamespaceResolver::Outcome NamespaceResolver::ask_server(const std::string& data
         // Only what the server itself said can be about a name; and a missing right is about all of them.
         const bool by_server = said != nullptr && !bson_empty(said);
         return by_server && error.code != unauthorized ? Outcome::refused : Outcome::failed;
+    }
+    // libmongoc takes two empty batches for the end. What was not read could be the view that was asked for.
+    if (mongoc_cursor_get_id(cursor.get()) != 0) {
+        warn("listCollections did not come to an end", database);
+        return Outcome::failed;
     }
     for (auto& [collection, facts] : collections) {
         const auto answer = answers.find(collection);

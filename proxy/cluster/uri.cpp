@@ -115,6 +115,8 @@ std::string without_secrets(std::string text, const std::string& uri) {
             text.replace(at, secret.size(), "***");
         }
     }
+    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+    std::replace_if(text.begin(), text.end(), is_control, '?');
     return text;
 }
 

@@ -46,7 +46,8 @@ SocketOptions socket_options(const std::string& uri);
 // primary and nothing else.
 bool has_credentials(const std::string& uri);
 
-// `text` with the secrets of `uri` (password, key file's password, mechanism properties) replaced.
+// `text`, which may be the server's, fit to be shown: the secrets of `uri` (password, key file's password,
+// mechanism properties) replaced, and control characters, which would be commands to a terminal.
 std::string without_secrets(std::string text, const std::string& uri);
 
 }  // namespace fieldgate::cluster

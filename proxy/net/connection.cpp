@@ -126,9 +126,12 @@ void Connection::leave(std::string_view reason, bool member_is_lost) {
 
 void Connection::check_progress(Clock::time_point now) {
     const bool receives = request_grant_ && !handling_;
-    const bool takes = reply_grant_ && client_lock_.held();
+    // A request holds its memory until it is upstream or its answer is written. That can wait for the client
+    // too; and for ever, if the server reads it only after a reply that waits for memory itself.
+    const bool takes = (reply_grant_ || request_grant_) && client_is_awaited_;
+    const bool waits_for_itself = request_grant_ && reply_is_awaited_;
     const std::uint64_t progress = bytes_received_ + client_.bytes_written();
-    if ((!receives && !takes) || progress - progress_mark_ >= progress_bytes_min) {
+    if ((!receives && !takes && !waits_for_itself) || progress - progress_mark_ >= progress_bytes_min) {
         progress_mark_ = progress;
         progress_since_ = now;
     } else if (now - progress_since_ >= worker_.process().options.stall_timeout) {
@@ -175,10 +178,11 @@ asio::awaitable<void> Connection::serve() {
         const auto request = requests_.next(ec);
         if (ec) {
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
-            log::info("a client sent what is no MongoDB message (TLS, perhaps, where none is configured)",
-                      {{"connection", id_},
-                       {"listener", worker_.process().config->listeners[listener_].name},
-                       {"error", ec.message()}});
+            if (worker_.may_log_client())
+                log::info("a client sent what is no MongoDB message (TLS, perhaps, where none is configured)",
+                          {{"connection", id_},
+                           {"listener", worker_.process().config->listeners[listener_].name},
+                           {"error", ec.message()}});
             end(ec.message());
             co_return;
         }
@@ -226,9 +230,10 @@ asio::awaitable<void> Connection::serve() {
             // Giving tens of megabytes back takes milliseconds, and twice that if the request was rewritten.
             if (request_grant_) co_await yield();
         } else if (outcome.action == session::RequestAction::answered) {
-            if (!outcome.reason.empty() && worker_.may_log_refusal()) log_refusal(outcome);
+            if (!outcome.reason.empty() && worker_.may_log_client()) log_refusal(outcome);
         } else if (outcome.action == session::RequestAction::close) {
-            log::info("session closes the connection", {{"connection", id_}, {"reason", outcome.reason}});
+            if (worker_.may_log_client())
+                log::info("session closes the connection", {{"connection", id_}, {"reason", outcome.reason}});
             WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
             close_after_answer_ = true;
         }
@@ -280,10 +285,11 @@ asio::awaitable<bool> Connection::accept_client() {
     if (!ec) co_return !ended_;
     if (!ended_) {
         WorkerCounters::add(worker_.own_counters().protocol_errors, 1);
-        log::info("TLS handshake with a client failed",
-                  {{"connection", id_},
-                   {"listener", worker_.process().config->listeners[listener_].name},
-                   {"error", client_.tls_error()}});
+        if (worker_.may_log_client())
+            log::info("TLS handshake with a client failed",
+                      {{"connection", id_},
+                       {"listener", worker_.process().config->listeners[listener_].name},
+                       {"error", client_.tls_error()}});
     }
     end("TLS handshake failed");
     co_return false;
@@ -359,7 +365,11 @@ asio::awaitable<bool> Connection::write_upstream(wire::Bytes bytes) {
 asio::awaitable<bool> Connection::write_client(wire::Bytes bytes) {
     error_code ec;
     bytes = client_.try_write(bytes, ec);
-    if (!ec && !bytes.empty()) ec = co_await client_.write(bytes);
+    if (!ec && !bytes.empty()) {
+        client_is_awaited_ = true;
+        ec = co_await client_.write(bytes);
+        client_is_awaited_ = false;
+    }
     if (!ec && !ended_) co_return true;
     end("writing to the client failed: " + ec.message());
     co_return false;
@@ -390,6 +400,7 @@ asio::awaitable<bool> Connection::draw_memory(MemoryBudget::Grant& grant, std::s
         });
     };
     auto place = memory.queue(bytes, waiting_as, wake);
+    if (&grant == &reply_grant_) reply_is_awaited_ = true;
     while (!ended_ && !place->granted()) {
         co_await event.wait();
         if (waiting_as.is_stranger && !standing_.is_stranger() && !place->granted()) {
@@ -399,6 +410,7 @@ asio::awaitable<bool> Connection::draw_memory(MemoryBudget::Grant& grant, std::s
         }
     }
     *alive = nullptr;
+    if (&grant == &reply_grant_) reply_is_awaited_ = false;
     if (ended_) co_return false;
     grant = place->take();
     co_return true;

@@ -124,6 +124,8 @@ class Connection {
     bool relaying_ = false;
     bool timed_out_ = false;
     bool close_after_answer_ = false;
+    bool client_is_awaited_ = false;  // a write to it is under way
+    bool reply_is_awaited_ = false;   // a reply waits for memory
     std::string_view leave_reason_;
 };
 

@@ -88,7 +88,7 @@ asio::awaitable<void> Connection::relay_replies() {
             end(outcome.reason);
             co_return;
         }
-        if (!outcome.reason.empty()) {
+        if (!outcome.reason.empty() && worker_.may_log_client()) {
             log::warn("a reply was replaced by an error", {{"connection", id_}, {"reason", outcome.reason}});
         }
         if (!outcome.to_server.empty()) {

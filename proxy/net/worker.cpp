@@ -17,7 +17,7 @@ constexpr int ticks_per_sweep = 4;
 constexpr std::chrono::milliseconds accept_pause{100};
 constexpr std::chrono::seconds warning_interval{1};
 constexpr std::chrono::minutes hint_interval{1};
-constexpr std::uint64_t refusals_logged_per_second_max = 100;
+constexpr std::uint64_t client_logs_per_second_max = 100;
 
 }  // namespace
 
@@ -148,15 +148,16 @@ void Worker::hint(std::string_view text, std::string_view listener) {
     log::info(text, {{"listener", listener}});
 }
 
-bool Worker::may_log_refusal() {
+bool Worker::may_log_client() {
     const auto now = Clock::now();
-    if (now - refusals_since_ >= std::chrono::seconds(1)) {
-        if (refusals_logged_ > refusals_logged_per_second_max)
-            log::warn("refusals not logged", {{"count", refusals_logged_ - refusals_logged_per_second_max}});
-        refusals_since_ = now;
-        refusals_logged_ = 0;
+    if (now - client_logs_since_ >= std::chrono::seconds(1)) {
+        if (client_logs_ > client_logs_per_second_max)
+            log::warn("what clients did wrong is not logged",
+                      {{"count", client_logs_ - client_logs_per_second_max}});
+        client_logs_since_ = now;
+        client_logs_ = 0;
     }
-    return ++refusals_logged_ <= refusals_logged_per_second_max;
+    return ++client_logs_ <= client_logs_per_second_max;
 }
 
 void Worker::remove(Connection& connection) {

@@ -70,8 +70,8 @@ class Worker {
     void stop();
     // Says a thing that helps, at most once a minute: many clients make the same mistake.
     void hint(std::string_view text, std::string_view listener);
-    // Whether one more refusal may be logged: clients must not be able to fill a disk.
-    bool may_log_refusal();
+    // Whether one more line about what a client did may be logged: clients must not be able to fill a disk.
+    bool may_log_client();
     void member_lost(const HostPort& member);
 
     Process& process() { return process_; }
@@ -111,8 +111,8 @@ class Worker {
     Clock::time_point next_warning_{};
     std::uint64_t refused_since_warning_ = 0;
     Clock::time_point next_hint_{};
-    Clock::time_point refusals_since_{};
-    std::uint64_t refusals_logged_ = 0;
+    Clock::time_point client_logs_since_{};
+    std::uint64_t client_logs_ = 0;
 };
 
 }  // namespace fieldgate::net

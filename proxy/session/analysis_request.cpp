@@ -26,12 +26,22 @@ constexpr std::string_view is_remote_schema = "isRemoteSchema";
 constexpr std::string_view many_schemas = "csfleEncryptionSchemas";
 constexpr std::string_view queryable_encryption = "encryptionInformation";
 
+// A command names at most as many namespaces: its own and those that analysis takes beside it.
+constexpr std::size_t schemas_max = 65;
+// Of all schemas of a command together: each is read in one go, into a tree that is much larger.
+constexpr std::size_t schema_bytes_max = std::size_t{2} * 1024 * 1024;
+
 bool is_for_analyser(std::string_view key) {
     return key == json_schema || key == is_remote_schema || key == many_schemas;
 }
 
 Refusal refusal_of(std::int32_t code, std::string errmsg) {
     return {code, analysis::code_name(code), std::move(errmsg)};
+}
+
+Refusal too_large(std::string_view what) {
+    return refusal_of(analysis::code::bson_object_too_large,
+                      std::string(what) + " is larger than " + std::to_string(schema_bytes_max) + " bytes");
 }
 
 Refusal failed_to_parse(std::string errmsg) {
@@ -101,6 +111,7 @@ std::optional<Refusal> read_pair(bson::DocumentView from, std::string_view where
         return refusal_of(analysis::code::type_mismatch, at(json_schema) + " must be an object");
     if (remote->type() != bson::Type::boolean)
         return refusal_of(analysis::code::type_mismatch, at(is_remote_schema) + " must be a boolean");
+    if (schema->value().size() > schema_bytes_max) return too_large(at(json_schema));
     const auto checked = bson::DocumentView::check(schema->value(), limits);
     if (!checked)
         return refusal_of(analysis::code::invalid_bson,
@@ -118,7 +129,12 @@ std::optional<Refusal> read_many(const Element& many, const bson::Limits& limits
     if (!entries || entries->empty())
         return refusal_of(analysis::code::type_mismatch,
                           name + " must be an object with a schema for each namespace");
+    if (many.value().size() > schema_bytes_max) return too_large(name);
     for (const Element& entry : *entries) {
+        if (schemas.size() == schemas_max)
+            return refusal_of(
+                analysis::code::command_not_supported,
+                name + " has schemas of more than " + std::to_string(schemas_max) + " namespaces");
         auto split_name = split(entry.key());
         if (!split_name)
             return refusal_of(analysis::code::invalid_namespace,

@@ -10,6 +10,7 @@ namespace {
 
 // The drivers' handshake specification bounds client metadata at 512 bytes; what is longer is not passed on.
 constexpr std::size_t client_metadata_bytes_max = 512;
+constexpr std::string_view x509_mechanism = "MONGODB-X509";
 constexpr std::int32_t document_bytes_max = 16777216;
 constexpr std::int32_t write_batch_max = 100000;
 
@@ -22,7 +23,7 @@ wire::Buffer without_x509(bson::DocumentView mechanisms) {
     bson::Builder array(out);
     std::size_t index = 0;
     for (const bson::Element& element : mechanisms) {
-        if (!element.is_string() || element.string() == "MONGODB-X509") continue;
+        if (!element.is_string() || element.string() == x509_mechanism) continue;
         array.append_string(std::to_string(index++), element.string());
     }
     array.finish();
@@ -33,6 +34,15 @@ wire::Buffer without_x509(bson::DocumentView mechanisms) {
 
 bool is_hello(std::string_view command) {
     return command == "hello" || command == "isMaster" || command == "ismaster";
+}
+
+bool lends_certificate(bson::DocumentView login) {
+    if (login.empty()) return false;
+    const std::string_view command = (*login.begin()).key();
+    if (command != "authenticate" && command != "saslStart") return false;
+    return std::any_of(login.begin(), login.end(), [](const bson::Element& element) {
+        return element.key() == "mechanism" && element.is_string() && element.string() == x509_mechanism;
+    });
 }
 
 std::optional<HelloRequest> parse_hello(bson::DocumentView body) {
@@ -50,8 +60,11 @@ std::optional<HelloRequest> parse_hello(bson::DocumentView body) {
     request.command = first.key();
     for (const bson::Element& element : body) {
         if (element.key() == "client" && element.is_document()) request.client = element;
-        if (element.key() == "speculativeAuthenticate" && element.is_document())
-            request.speculative_authenticate = element;
+        if (element.key() == "speculativeAuthenticate" && element.is_document()) {
+            // Left out, the driver logs in by a command of its own, which is refused with the reason.
+            const auto login = bson::DocumentView::check_top_level(element.value());
+            if (login && !lends_certificate(*login)) request.speculative_authenticate = element;
+        }
         if (element.key() == "saslSupportedMechs") request.sasl_supported_mechs = element;
         if (element.key() == "loadBalanced") request.load_balanced = element.truthy();
         if (element.key() == "helloOk") request.hello_ok = element.truthy();

@@ -27,8 +27,8 @@ inline constexpr std::int32_t wire_version_cap = 25;
 // A hello, isMaster or ismaster, as OP_MSG or OP_QUERY. Views into the message.
 struct HelloRequest {
     std::string_view command;
-    std::optional<bson::Element> client;  // metadata
-    std::optional<bson::Element> speculative_authenticate;
+    std::optional<bson::Element> client;                    // metadata
+    std::optional<bson::Element> speculative_authenticate;  // but by X.509
     std::optional<bson::Element> sasl_supported_mechs;
     bool load_balanced = false;
     bool hello_ok = false;
@@ -36,6 +36,9 @@ struct HelloRequest {
     bool needs_server() const { return speculative_authenticate || sasl_supported_mechs; }
 };
 bool is_hello(std::string_view command);
+// Whether this login (a command, or what a handshake says ahead of one) is by X.509. The server would see
+// fieldgate's certificate instead of the client's, and let whoever asks act as fieldgate.
+bool lends_certificate(bson::DocumentView login);
 // Looks inside `$query` too: old drivers wrap commands for a mongos.
 std::optional<HelloRequest> parse_hello(bson::DocumentView body);
 

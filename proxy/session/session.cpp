@@ -221,6 +221,10 @@ RequestOutcome Session::State::advance_analysis(keys::Clock::time_point now) {
     }
     analysis::Plan& plan = job.analysis->plan();
     last_command = plan.command;
+    if (lends_certificate(job.message.body))
+        return refuse({analysis::code::unauthorized, "Unauthorized",
+                       "MONGODB-X509 is not supported by fieldgate: the server would see the certificate of "
+                       "fieldgate. Log in with a user name and a password"});
     if (const auto refusal = policy::judge(plan, own_role(), config())) return refuse(*refusal);
     if (config().upstream.read_preference == config::Upstream::ReadPreference::refuse &&
         plan.access == analysis::Access::read && wants_secondary(job.message.body))

@@ -43,6 +43,15 @@ TEST(CollectionClient, a_description_without_a_name_is_none) {
               "listCollections returned no description of a collection");
 }
 
+TEST(CollectionClient, reads_a_thousand_descriptions_and_no_more) {
+    for (const int count : {1000, 1001}) {
+        std::vector<bson::Buffer> descriptions(static_cast<std::size_t>(count), json(R"({"name": "c"})"));
+        const ScriptedServer server(standalone(
+            [&](bson::DocumentView) { return cursor_reply("db.$cmd.listCollections", descriptions); }));
+        EXPECT_EQ(CollectionClient(options_of(server)).describe("db", "c").entry.has_value(), count == 1000);
+    }
+}
+
 TEST(CollectionClient, says_why_a_question_or_a_command_failed) {
     const ScriptedServer server(
         standalone([](bson::DocumentView) { return error_reply(13, "not authorized"); }));

@@ -100,6 +100,78 @@ TEST(NamespaceResolver, asks_about_a_thousand_names_at_a_time) {
     EXPECT_EQ(server.commands().size(), 3u);
 }
 
+// One batch of descriptions; more follow if `more`.
+bson::Buffer batch_of(bool more, bool first, const std::vector<bson::Buffer>& descriptions) {
+    bson::Buffer buffer;
+    bson::Builder builder(buffer);
+    builder.open_document("cursor")
+        .append_int64("id", more ? 7 : 0)
+        .append_string("ns", "db.$cmd.listCollections");
+    builder.open_array(first ? "firstBatch" : "nextBatch");
+    std::size_t index = 0;
+    for (const bson::Buffer& description : descriptions)
+        builder.append_document(std::to_string(index++), description);
+    builder.close().close().append_double("ok", 1).finish();
+    return buffer;
+}
+
+TEST(NamespaceResolver, reads_a_thousand_descriptions_and_no_more) {
+    for (const int count : {1000, 1001}) {
+        int left = count;
+        const ScriptedServer server(standalone([&](bson::DocumentView command) {
+            const bool first = command.find("listCollections").has_value();
+            std::vector<bson::Buffer> descriptions;
+            for (int i = 0; i < 500 && left != 0; ++i, --left)
+                descriptions.push_back(
+                    collection_info(left == count ? "v" : "x" + std::to_string(left), "view"));
+            return batch_of(left != 0, first, descriptions);
+        }));
+        const NamespaceAnswers answers = resolve(server, {{"db", "v"}});
+        ASSERT_EQ(answers.size(), 1u);
+        EXPECT_EQ(answers[0].second.has_value(), count == 1000) << count;
+    }
+}
+
+TEST(NamespaceResolver, reads_64_mib_of_descriptions_and_no_more) {
+    constexpr std::size_t most = std::size_t{64} * 1024 * 1024;
+    constexpr std::size_t each = most / 8;
+    // {name: "v", type: "view", filler: "..."} has 45 bytes beside the filler.
+    constexpr std::size_t own = 45;
+    for (const std::size_t extra : {std::size_t{0}, std::size_t{1}}) {
+        int left = 8;
+        const ScriptedServer server(standalone([&](bson::DocumentView command) {
+            const bool first = command.find("listCollections").has_value();
+            const std::size_t bytes = each + (--left == 0 ? extra : 0);
+            bson::Buffer info;
+            bson::Builder(info)
+                .append_string("name", "v")
+                .append_string("type", "view")
+                .append_string("filler", std::string(bytes - own, 'x'))
+                .finish();
+            EXPECT_EQ(info.size(), bytes);
+            return batch_of(left != 0, first, {info});
+        }));
+        EXPECT_EQ(resolve(server, {{"db", "v"}}).at(0).second.has_value(), extra == 0) << extra;
+    }
+}
+
+TEST(NamespaceResolver, ends_with_a_server_that_goes_on_for_ever) {
+    int number = 0;
+    const ScriptedServer server(standalone([&](bson::DocumentView command) {
+        return batch_of(true, command.find("listCollections").has_value(),
+                        {collection_info("x" + std::to_string(++number), "collection")});
+    }));
+    EXPECT_FALSE(resolve(server, {{"db", "c"}}).at(0).second.has_value());
+    EXPECT_LE(number, 1002);
+}
+
+TEST(NamespaceResolver, has_no_answer_when_batches_are_empty_and_more_are_to_come) {
+    const ScriptedServer server(standalone([&](bson::DocumentView command) {
+        return batch_of(true, command.find("listCollections").has_value(), {});
+    }));
+    EXPECT_FALSE(resolve(server, {{"db", "c"}}).at(0).second.has_value());
+}
+
 TEST(NamespaceResolver, has_no_answer_when_a_description_cannot_be_read) {
     const ScriptedServer nameless(standalone([](bson::DocumentView) {
         bson::Buffer nameless_info;

@@ -126,6 +126,7 @@ TEST(WithoutSecrets, replaces_passwords_as_written_and_as_meant) {
     EXPECT_EQ(without_secrets("x a%2Fb y a/b z", uri), "x *** y *** z");
     EXPECT_EQ(without_secrets("AWS_SESSION_TOKEN:tok", uri), "***");
     EXPECT_EQ(without_secrets("db1 says no", uri), "db1 says no");
+    EXPECT_EQ(without_secrets("\x1B[2Jsays\nn\xC3\xB6\x7F", uri), "?[2Jsays?n\xC3\xB6?");
 }
 
 TEST(SocketOptions, are_those_of_the_connection_string) {

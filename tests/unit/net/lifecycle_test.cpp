@@ -228,6 +228,29 @@ TEST(Limits, closes_connections_above_the_limit_and_takes_new_ones_when_others_l
 
 // Goal: running out of descriptors must not touch the sessions that are there. Method: forbid new ones for a
 // while.
+// Nobody who can connect may fill a disk.
+TEST(Limits, logs_a_hundred_mistakes_of_clients_in_a_second_and_counts_the_others) {
+    constexpr int mistakes = 1000;
+    StubServer upstream(&StubServer::echo);
+    RunningServer proxy(&upstream);
+    ::testing::internal::CaptureStderr();
+    proxy.start();
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < mistakes; ++i) {
+        Peer peer = proxy.connect();
+        EXPECT_TRUE(peer.send(wire::Buffer(64, 0xFF)));
+        EXPECT_TRUE(peer.sees_end());
+    }
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
+    EXPECT_TRUE(proxy.eventually([](const Statistics& s) { return s.protocol_errors == mistakes; }));
+    const std::string logged = ::testing::internal::GetCapturedStderr();
+    int lines = 0;
+    for (std::size_t at = 0; (at = logged.find("no MongoDB message", at)) != std::string::npos; ++at) ++lines;
+    EXPECT_GE(lines, 100);
+    EXPECT_LE(lines, 100 * (seconds + 1));
+}
+
 TEST(Limits, goes_on_when_there_are_no_descriptors_left) {
     StubServer upstream(&StubServer::echo);
     RunningServer proxy(&upstream);

@@ -109,5 +109,53 @@ TEST(Memory, one_listener_leaves_something_to_the_others) {
     EXPECT_TRUE(other.receive().has_value());
 }
 
+TEST(Memory, a_client_that_does_not_read_the_answer_to_a_large_request_is_closed) {
+    RunningServer proxy;
+    proxy.config.limits.memory_bytes = 100'000'000;
+    proxy.options.stall_timeout = milliseconds(300);
+    proxy.start();
+    Peer deaf = proxy.connect();
+    ASSERT_TRUE(deaf.send("A" + std::string(20'000'000, 'x')));
+    Peer other = proxy.connect();
+    ASSERT_TRUE(other.send("A" + std::string(70'000, 'x')));
+    EXPECT_TRUE(other.receive().has_value()) << "it waits for what the first one holds";
+    EXPECT_FALSE(deaf.receive().has_value()) << "the rest of the answer is not sent any more";
+}
+
+// A server that reads the second request when its reply to the first one is written, which is not read until
+// the second request gives its memory back.
+TEST(Memory, a_client_whose_request_and_reply_wait_for_each_other_is_closed) {
+    StubServer upstream([](Peer& peer) {
+        if (!peer.receive()) return;
+        std::this_thread::sleep_for(milliseconds(200));
+        if (!peer.send(message(5, 1, std::string(20'000'000, 'r')))) return;
+        StubServer::echo(peer);
+    });
+    RunningServer proxy(&upstream);
+    proxy.config.limits.memory_bytes = 100'000'000;
+    proxy.options.stall_timeout = milliseconds(500);
+    proxy.start();
+    Peer client = proxy.connect();
+    ASSERT_TRUE(client.send("C"));
+    ASSERT_TRUE(client.send("S" + std::string(20'000'000, 'x'), 2));
+    ASSERT_TRUE(proxy.eventually([](const Statistics& s) { return s.memory_waits == 1; }));
+    EXPECT_TRUE(client.sees_end());
+}
+
+// Nothing of it is the client's fault: keys, an election or a slow server may take longer.
+TEST(Memory, a_large_request_may_wait_for_the_server) {
+    OkServer upstream;
+    RunningServer proxy(&upstream.server);
+    proxy.config.limits.memory_bytes = 100'000'000;
+    proxy.options.stall_timeout = milliseconds(300);
+    proxy.start();
+    Peer client = proxy.connect();
+    ASSERT_TRUE(client.send("S wait"));
+    ASSERT_TRUE(client.send("S" + std::string(20'000'000, 'x'), 2));
+    EXPECT_TRUE(client.silent_for(milliseconds(1500)));
+    upstream.release.set_value();
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(client.receive().has_value());
+}
+
 }  // namespace
 }  // namespace fieldgate::net

@@ -181,6 +181,39 @@ TEST_F(QueryAnalyserTest, refuses_commands_that_carry_nothing_to_analyse) {
     EXPECT_EQ(analyser.last_command(), "unknown");
 }
 
+// Both bound how long one request may keep a thread.
+TEST_F(QueryAnalyserTest, bounds_how_many_schemas_come_with_a_command) {
+    const auto find = [](int count) {
+        std::string entries;
+        for (int i = 0; i < count; ++i)
+            entries += (i == 0 ? R"("clinic.notes": )" : R"(, "clinic.c)" + std::to_string(i) + "\": ") +
+                       R"({"jsonSchema": {}, "isRemoteSchema": false})";
+        return R"({"find": "notes", "filter": {}, "csfleEncryptionSchemas": {)" + entries +
+               R"(}, "$db": "clinic"})";
+    };
+    EXPECT_EQ(bson::to_json(result(find(65))), R"({ "find" : "notes", "filter" : {  } })");
+    expect_refused(find(66), 115, "more than 65");
+}
+
+TEST_F(QueryAnalyserTest, bounds_the_schemas_that_come_with_a_command) {
+    const auto find = [](std::size_t schema_bytes, bool many) {
+        // {"description": "..."} has 23 bytes beside the text.
+        const std::string pair = R"({"jsonSchema": {"description": ")" + std::string(schema_bytes - 23, 'x') +
+                                 R"("}, "isRemoteSchema": false})";
+        return R"({"find": "notes", "filter": {}, )" +
+               (many ? R"("csfleEncryptionSchemas": {"clinic.notes": )" + pair + "}"
+                     : pair.substr(1, pair.size() - 2)) +
+               R"(, "$db": "clinic"})";
+    };
+    constexpr std::size_t most = 2 * 1024 * 1024;
+    for (const bool many : {false, true}) {
+        // Around one of several stand its two names, its type and its end.
+        const std::size_t own = many ? most - 53 : most;
+        EXPECT_TRUE(at(ask(find(own, many)), "result")) << many;
+        expect_refused(find(own + 1, many), 10334, "larger than 2097152 bytes");
+    }
+}
+
 // Values
 
 TEST_F(QueryAnalyserTest, lets_ciphertext_of_the_application_pass) {

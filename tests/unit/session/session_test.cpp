@@ -86,6 +86,40 @@ TEST(Session, relays_speculative_authentication_inside_the_handshake) {
     EXPECT_FALSE(contains(hello, text_bytes("db1:27017")));
 }
 
+// On a connection whose certificate is fieldgate's, the server would let whoever asks act as fieldgate.
+TEST(Session, lends_its_certificate_to_nobody) {
+    Process process(clinic());
+    process.facts.wire_version_max = 21;
+    for (const std::string_view login :
+         {R"({"authenticate": 1, "mechanism": "MONGODB-X509", "$db": "$external"})",
+          R"({"authenticate": 1, "user": "CN=app", "mechanism": "MONGODB-X509", "$db": "$external"})",
+          R"({"saslStart": 1, "mechanism": "MONGODB-X509", "payload": "", "$db": "$external"})"}) {
+        for (const std::size_t listener : {doctor, receptionist}) {
+            Transcript t(process, listener);
+            EXPECT_EQ(t.request(login).action, RequestAction::answered) << login;
+            const auto answer = t.received_one();
+            EXPECT_EQ(code_of(answer), analysis::code::unauthorized);
+            EXPECT_NE(errmsg_of(answer).find("MONGODB-X509"), std::string::npos);
+            EXPECT_EQ(t.handshakes, 0u);
+        }
+    }
+    for (const std::string_view early :
+         {R"({"authenticate": 1, "mechanism": "MONGODB-X509", "db": "$external"})",
+          R"({"saslStart": 1, "mechanism": "SCRAM-SHA-256", "mechanism": "MONGODB-X509"})"}) {
+        Transcript t(process, doctor);
+        t.request(R"({"hello": 1, "saslSupportedMechs": "admin.app", "speculativeAuthenticate": )" +
+                  std::string(early) + R"(, "$db": "admin"})");
+        const auto sent = Transcript::body_of(t.last_upstream_hello);
+        EXPECT_TRUE(bson::DocumentView::unchecked(sent).find("saslSupportedMechs"));
+        EXPECT_FALSE(bson::DocumentView::unchecked(sent).find("speculativeAuthenticate")) << early;
+    }
+    Transcript t(process, doctor);
+    for (const std::string_view login :
+         {R"({"saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": "", "$db": "admin"})",
+          R"({"authenticate": 1, "user": "app", "nonce": "1", "key": "2", "$db": "admin"})"})
+        EXPECT_EQ(t.request(login).action, RequestAction::forward) << login;
+}
+
 TEST(Session, refuses_load_balanced_by_name) {
     Process process(clinic());
     Transcript t(process, doctor);

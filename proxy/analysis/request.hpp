@@ -30,11 +30,18 @@ struct Statement {
     // The whole document that is about to be inserted, where JSON pointers find names of keys; empty
     // otherwise.
     std::optional<bson::DocumentView> inserted;
+    // The name of the key that the last field with a JSON pointer found in it.
+    struct KeyName {
+        std::uint16_t field = config::no_field;
+        std::string_view name = {};
+    };
+    KeyName key_name;
 
     void clear() {
         collation = upsert = removes = null_where_omitted = false;
         matched.clear();
         inserted.reset();
+        key_name = {};
     }
 };
 
@@ -167,8 +174,8 @@ struct FieldRow {
 };
 
 // Every field of `document` must be in `rows` (or be one that every command may have, if `generic`), once;
-// each is checked in the order of the document, but for those that come first. The command's own name, first in the document, is not looked
-// at.
+// each is checked in the order of the document, but for those that come first. The command's own name, first
+// in the document, is not looked at.
 [[nodiscard]] bool walk_fields(Request& request, bson::DocumentView document, std::span<const FieldRow> rows,
                                std::string_view owner, bool is_command);
 

@@ -144,7 +144,9 @@ bool walk_unwind(Pipeline& pipeline, const bson::Element& stage) {
     }
     if (!index.empty()) {
         if (!admit_new_path(request, index)) return false;
-        put_at(tree, index, {});
+        // Some servers take it for a name, dots included, and leave what stands at the path.
+        const bool may_stay = index.find('.') != std::string_view::npos && !resolve(tree, index).is_plain();
+        put_at(tree, index, may_stay ? unknown_node() : config::SchemaNode());
     }
     pipeline.set_tree(std::move(tree));
     return true;

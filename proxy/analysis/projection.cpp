@@ -117,6 +117,8 @@ bool Projection::walk_inclusion(Request& request, const bson::Element& element, 
     // Only a stage's are applied to the tree, where every name that a pattern stands for becomes a node of
     // its own.
     if (of_ != ProjectionOf::stage) return true;
+    if (request.updates_by_pipeline && !keeps && goes_through_pattern(*request.tree, path_))
+        return refuse_update_of_field(request, path_);
     if (!charge_names(request)) return false;
     (keeps ? kept_ : taken_).push_back(path_);
     return true;
@@ -152,9 +154,7 @@ bool Projection::walk_computed(Request& request, const bson::Element& element, b
     keeps_ = true;
     if (!below_plain && !admit_new_path(request, path_)) return false;
     if (request.updates_by_pipeline && target_at(request, path_) != nullptr)
-        return request.refuse(code::operation_not_on_encrypted,
-                              "A pipeline-style update cannot compute encrypted field " + quote(path_) +
-                                  ": it uses aggregation expression syntax");
+        return refuse_update_of_field(request, path_);
     config::SchemaNode value;
     if (!walk_value(request, element, below_plain ? nullptr : target_at(request, path_), value)) return false;
     if (below_plain && is_plain(value)) return true;
@@ -224,6 +224,12 @@ bool walk_bounds(Request& request, bson::DocumentView bounds, std::string_view o
                 code::operation_not_on_encrypted,
                 "'" + std::string(option) + "' cannot bound encrypted field " + quote(element.key()));
     return true;
+}
+
+bool refuse_update_of_field(Request& request, std::string_view path) {
+    return request.refuse(code::operation_not_on_encrypted,
+                          "A pipeline-style update cannot compute encrypted field " + quote(path) +
+                              ": it uses aggregation expression syntax");
 }
 
 bool admit_new_path(Request& request, std::string_view path) {

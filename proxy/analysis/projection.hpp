@@ -53,6 +53,9 @@ class Projection {
 [[nodiscard]] bool walk_sort(Request& request, bson::DocumentView sort);
 [[nodiscard]] bool walk_bounds(Request& request, bson::DocumentView bounds, std::string_view option);
 
+// A pipeline of an update would change a field in a way that its tree does not show.
+[[nodiscard]] bool refuse_update_of_field(Request& request, std::string_view path);
+
 // Whether a value can be put there by name: the path goes through no protected field, unknown place, array
 // that a stage made, or position.
 [[nodiscard]] bool admit_new_path(Request& request, std::string_view path);

@@ -81,6 +81,8 @@ bool walk_unset(Pipeline& pipeline, const bson::Element& stage) {
         if (at.kind == Resolution::Kind::below)
             return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "unset", path.string()));
         if (at.is_plain()) return true;
+        if (request.updates_by_pipeline && goes_through_pattern(tree, path.string()))
+            return refuse_update_of_field(request, path.string());
         if (!request.charge_child(tree)) return false;
         remove_at(tree, path.string());
         return true;

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "proxy/analysis/expression_parts.hpp"
+#include "proxy/analysis/projection.hpp"
 #include "proxy/analysis/trees.hpp"
 
 namespace fieldgate::analysis {
@@ -156,6 +157,9 @@ bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson
         if (child != nullptr) value.node = child->clone();
         return true;
     }
+    // Names that one pattern stands for are one field, so the tree would not show the difference.
+    if (request.updates_by_pipeline && child != nullptr && !is_plain(*child))
+        return refuse_update_of_field(request, text);
     SchemaNode put;
     if (set_to) {
         const Target there = target != nullptr ? target->child(text) : nullptr;

@@ -251,8 +251,11 @@ bool walk_pipeline(Request& request, const bson::Element& stage_array) {
     pipeline.set_tree(documents);
     request.stored = request.tree;
     if (!walk_stages(pipeline, stage_array)) return false;
-    // A whole document of which nothing is known could only be withheld whole.
-    if (pipeline.tree->unknown) request.plan.requires_reveal_everything = true;
+    // A whole document of which nothing is known could only be withheld whole. And where the cursor bears the
+    // name of an unprotected namespace, another fieldgate, or this one after it forgot the cursor, would pass
+    // what follows the first batch as it is stored.
+    const bool unprotected_cursor = request.part == Request::no_part && !is_plain(*pipeline.tree);
+    if (pipeline.tree->unknown || unprotected_cursor) request.plan.requires_reveal_everything = true;
     request.set_shape(ReplyShape::Kind::cursor, std::move(pipeline.tree));
     request.tree = request.plan.shape.tree.get();
     return true;

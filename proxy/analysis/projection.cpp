@@ -114,8 +114,20 @@ bool Projection::walk_inclusion(Request& request, const bson::Element& element, 
     if (at.kind == Resolution::Kind::below)
         return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "project", path_));
     if (!is_truth_value(element)) return refuse_computed(request);
+    // Only a stage's are applied to the tree, where every name that a pattern stands for becomes a node of
+    // its own.
+    if (of_ != ProjectionOf::stage) return true;
+    if (request.updates_by_pipeline && !keeps && goes_through_pattern(*request.tree, path_))
+        return refuse_update_of_field(request, path_);
+    if (!charge_names(request)) return false;
     (keeps ? kept_ : taken_).push_back(path_);
     return true;
+}
+
+// Every name on the way may become a node, beside those of the paths before.
+bool Projection::charge_names(Request& request) const {
+    const auto names = static_cast<std::size_t>(std::count(path_.begin(), path_.end(), '.')) + 1;
+    return request.charge(names + (kept_.size() + taken_.size() + computed_.size()) / 16);
 }
 
 // { field: { $slice | $elemMatch: ... } } of find.
@@ -142,17 +154,13 @@ bool Projection::walk_computed(Request& request, const bson::Element& element, b
     keeps_ = true;
     if (!below_plain && !admit_new_path(request, path_)) return false;
     if (request.updates_by_pipeline && target_at(request, path_) != nullptr)
-        return request.refuse(code::operation_not_on_encrypted,
-                              "A pipeline-style update cannot compute encrypted field " + quote(path_) +
-                                  ": it uses aggregation expression syntax");
+        return refuse_update_of_field(request, path_);
     config::SchemaNode value;
     if (!walk_value(request, element, below_plain ? nullptr : target_at(request, path_), value)) return false;
     if (below_plain && is_plain(value)) return true;
     if (is_positional(path_)) return refuse_computed(request);
     if (below_plain && goes_through_dotted_keys(*request.tree, path_)) return refuse_computed(request);
-    // Every name on the way may become a node, beside those of the paths before.
-    const auto names = static_cast<std::size_t>(std::count(path_.begin(), path_.end(), '.')) + 1;
-    if (!request.charge(names + computed_.size() / 16)) return false;
+    if (!charge_names(request)) return false;
     computed_.emplace_back(path_, std::move(value));
     return true;
 }
@@ -216,6 +224,12 @@ bool walk_bounds(Request& request, bson::DocumentView bounds, std::string_view o
                 code::operation_not_on_encrypted,
                 "'" + std::string(option) + "' cannot bound encrypted field " + quote(element.key()));
     return true;
+}
+
+bool refuse_update_of_field(Request& request, std::string_view path) {
+    return request.refuse(code::operation_not_on_encrypted,
+                          "A pipeline-style update cannot compute encrypted field " + quote(path) +
+                              ": it uses aggregation expression syntax");
 }
 
 bool admit_new_path(Request& request, std::string_view path) {

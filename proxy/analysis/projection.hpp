@@ -35,13 +35,14 @@ class Projection {
     bool walk_inclusion(Request& request, const bson::Element& element, bool below_plain);
     bool walk_operator(Request& request, const bson::Element& op);
     bool walk_computed(Request& request, const bson::Element& element, bool below_plain);
+    bool charge_names(Request& request) const;
     bool refuse_computed(Request& request) const;
 
     const ProjectionOf of_;
     std::string path_;  // where the walk stands
     bool keeps_ = false;
     bool keeps_id_ = true;
-    std::vector<std::string> kept_;  // where something is protected
+    std::vector<std::string> kept_;  // of a stage, where something may be protected
     std::vector<std::string> taken_;
     std::vector<std::pair<std::string, config::SchemaNode>> computed_;
 };
@@ -51,6 +52,9 @@ class Projection {
 
 [[nodiscard]] bool walk_sort(Request& request, bson::DocumentView sort);
 [[nodiscard]] bool walk_bounds(Request& request, bson::DocumentView bounds, std::string_view option);
+
+// A pipeline of an update would change a field in a way that its tree does not show.
+[[nodiscard]] bool refuse_update_of_field(Request& request, std::string_view path);
 
 // Whether a value can be put there by name: the path goes through no protected field, unknown place, array
 // that a stage made, or position.

@@ -30,11 +30,18 @@ struct Statement {
     // The whole document that is about to be inserted, where JSON pointers find names of keys; empty
     // otherwise.
     std::optional<bson::DocumentView> inserted;
+    // The name of the key that the last field with a JSON pointer found in it.
+    struct KeyName {
+        std::uint16_t field = config::no_field;
+        std::string_view name = {};
+    };
+    KeyName key_name;
 
     void clear() {
         collation = upsert = removes = null_where_omitted = false;
         matched.clear();
         inserted.reset();
+        key_name = {};
     }
 };
 

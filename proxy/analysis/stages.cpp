@@ -81,6 +81,8 @@ bool walk_unset(Pipeline& pipeline, const bson::Element& stage) {
         if (at.kind == Resolution::Kind::below)
             return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "unset", path.string()));
         if (at.is_plain()) return true;
+        if (request.updates_by_pipeline && goes_through_pattern(tree, path.string()))
+            return refuse_update_of_field(request, path.string());
         if (!request.charge_child(tree)) return false;
         remove_at(tree, path.string());
         return true;
@@ -144,7 +146,9 @@ bool walk_unwind(Pipeline& pipeline, const bson::Element& stage) {
     }
     if (!index.empty()) {
         if (!admit_new_path(request, index)) return false;
-        put_at(tree, index, {});
+        // Some servers take it for a name, dots included, and leave what stands at the path.
+        const bool may_stay = index.find('.') != std::string_view::npos && !resolve(tree, index).is_plain();
+        put_at(tree, index, may_stay ? unknown_node() : config::SchemaNode());
     }
     pipeline.set_tree(std::move(tree));
     return true;

@@ -149,6 +149,17 @@ void put_at(SchemaNode& root, std::string_view path, SchemaNode value) {
     }
 }
 
+bool goes_through_pattern(const SchemaNode& root, std::string_view path) {
+    const SchemaNode* node = &root;
+    while (node != nullptr && !path.empty()) {
+        const std::string_view name = take_name(path);
+        const SchemaNode* const child = node->child(name);
+        if (child != nullptr && node->named_child(name) == nullptr) return true;
+        node = child;
+    }
+    return false;
+}
+
 void remove_at(SchemaNode& root, std::string_view path) {
     SchemaNode* node = &root;
     for (;;) {

@@ -46,6 +46,9 @@ void distrust_replaced(SchemaNode& now, const SchemaNode& was);
 // Puts a value at a dotted path, making objects on the way. Names only: the caller has refused paths that go
 // through protected fields, unknown places, arrays or positions.
 void put_at(SchemaNode& root, std::string_view path, SchemaNode value);
+// Whether a name of the path is one that a pattern stands for. The tree stays the same when what one of those
+// names has is taken away, or given to another.
+bool goes_through_pattern(const SchemaNode& root, std::string_view path);
 // Takes away what stands at a path.
 void remove_at(SchemaNode& root, std::string_view path);
 // Adds to `to` what stands in `from` at a path and on the way to it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/endian/conversion.hpp>
 #include <limits>
+#include <utility>
 #include <variant>
 
 namespace fieldgate::analysis {
@@ -97,13 +98,20 @@ std::string pointer_text(const config::KeyPointer& pointer) {
     return quote(text);
 }
 
-// The value that a JSON pointer names in the document that is about to be inserted.
-bool find_key_name(Request& request, const config::EncryptedField& field, const config::KeyPointer& pointer) {
+// The value that a JSON pointer names in the document that is about to be inserted. Looked for once: a
+// pattern may make a field of every name of the document.
+bool find_key_name(Request& request, std::uint16_t field_index, const config::KeyPointer& pointer) {
+    const config::EncryptedField& field = request.field(field_index);
     const auto refuse = [&](std::string_view why) {
         return request.refuse(code::bad_value, "The key of encrypted field " + quote(field.path) +
                                                    " is named by the JSON pointer " + pointer_text(pointer) +
                                                    ", " + std::string(why));
     };
+    Statement::KeyName& found = request.statement.key_name;
+    if (found.field == field_index) {
+        request.plan.edit_keys.push_back({request.plan.edits.back().offset, found.name});
+        return true;
+    }
     const config::SchemaNode* node = request.tree;
     bson::DocumentView document = *request.statement.inserted;
     for (std::size_t i = 0; i < pointer.path.size(); ++i) {
@@ -121,7 +129,8 @@ bool find_key_name(Request& request, const config::EncryptedField& field, const 
                    value->string().find('\0') != std::string_view::npos) {
             return refuse("which must be a string, not empty, with the name of a key");
         } else {
-            request.plan.edit_keys.push_back({request.plan.edits.back().offset, value->string()});
+            found = {field_index, value->string()};
+            request.plan.edit_keys.push_back({request.plan.edits.back().offset, found.name});
         }
     }
     return true;
@@ -163,7 +172,7 @@ bool store_value(Request& request, const bson::Element& element, std::uint16_t f
             "A command that inserts cannot supply Timestamp(0, 0) for an encrypted field: " +
                 quote(field.path));
     return encrypt(request, element, field_index) &&
-           (pointer == nullptr || find_key_name(request, field, *pointer));
+           (pointer == nullptr || find_key_name(request, field_index, *pointer));
 }
 
 bool compare_value(Request& request, const bson::Element& element, std::uint16_t field_index) {
@@ -178,6 +187,10 @@ bool omits_null(const Request& request, const bson::Element& element, std::uint1
 
 bool store_document(Request& request, bson::DocumentView document, const config::SchemaNode& node,
                     std::string_view path, Stored stored) {
+    // What is at or above encrypted fields. A pattern may stand for all names of a document: none is looked
+    // for among the others.
+    std::vector<std::pair<bson::Element, const config::SchemaNode*>> found;
+    std::vector<std::string_view> names;
     for (const bson::Element& element : document) {
         const std::string_view key = element.key();
         // A key with a dot in it is one name to the server, but aggregation and other clients may read it as
@@ -198,12 +211,18 @@ bool store_document(Request& request, bson::DocumentView document, const config:
                                           " cannot stand in an object with encrypted fields");
             continue;
         }
-        // Which of two would be stored, and which read back, is not the same everywhere.
-        if (document.count(key) > 1)
-            return request.refuse(code::bad_value,
-                                  "The field " + quote(joined(path, key)) +
-                                      " stands twice in one document and is, or contains, an "
-                                      "encrypted field");
+        found.emplace_back(element, child);
+        names.push_back(key);
+    }
+    std::sort(names.begin(), names.end());
+    // Which of two would be stored, and which read back, is not the same everywhere.
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    if (twice != names.end())
+        return request.refuse(code::bad_value, "The field " + quote(joined(path, *twice)) +
+                                                   " stands twice in one document and is, or contains, an "
+                                                   "encrypted field");
+    for (const auto& [element, child] : found) {
+        const std::string_view key = element.key();
         if (child->unknown)
             return request.refuse(code::bad_value, why_unusable({Resolution::Kind::unknown, child}, "store",
                                                                 joined(path, key)));
@@ -217,7 +236,8 @@ bool store_document(Request& request, bson::DocumentView document, const config:
     }
     if (stored == Stored::overwrite) {
         for (const auto& [name, child] : node.children())
-            if (!document.find(name)) request.mark_erased(*child);
+            if (!std::binary_search(names.begin(), names.end(), std::string_view(name)))
+                request.mark_erased(*child);
         // Which names of a pattern are stored is not known: all that the new value does not give may be.
         for (const config::SchemaNode::Pattern& pattern : node.patterns()) request.mark_erased(*pattern.node);
     }

@@ -123,6 +123,7 @@ bool insert_item(Request& request, bson::DocumentView document) {
         return request.refuse(code::bad_value,
                               "A document without '_id' cannot be inserted where '_id' is encrypted");
     request.statement.inserted = document;
+    request.statement.key_name = {};
     const bool admitted = store_document(request, document, root, "", Stored::insert);
     request.statement.inserted.reset();
     return admitted;

@@ -42,6 +42,9 @@ class FieldReader {
 
     // A value at a protected path.
     Fate judge(std::uint16_t field, Place place, bson::Type type, bson::Bytes value);
+    bool reveals(std::uint16_t field) const {
+        return rule(field).read.kind == config::ReadRule::Kind::reveal;
+    }
     // A value at a plain path: opened only under `explicit_encryption: allow`, for a role that reveals
     // everything.
     Fate judge_plain(bson::Type type, bson::Bytes value);

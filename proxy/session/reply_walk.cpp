@@ -271,6 +271,10 @@ ReplyWalk::Next ReplyWalk::visit_result(const Element& element, const Target& ta
 }
 
 ReplyWalk::Next ReplyWalk::visit_protected(const Element& element, const Target& target) {
+    // No store has an array there, but a path that a stage computed may lead through one of the documents:
+    // below { $addFields: { "visits.ssn": "$ssn" } }, "$visits.ssn" is an array where `visits` is one.
+    if (element.is_array() && target.place == Place::exact && reader_.reveals(target.node->field))
+        return enter(element, target);
     return carry_out(reader_.judge(target.node->field, target.place, element.type(), element.value()),
                      element);
 }

@@ -4,7 +4,7 @@ import bson
 import pytest
 import wire
 from clinic import assert_withheld
-from refusal import CURSOR_NOT_FOUND, refused
+from refusal import CURSOR_NOT_FOUND, UNAUTHORIZED, refused
 
 
 @pytest.fixture
@@ -132,3 +132,22 @@ def test_exhaust_cursors_are_opened(patients, many):
         assert "mongos" in str(error)
     else:
         assert found == many
+
+
+def test_a_join_from_an_unprotected_namespace_leaves_nothing_to_another_fieldgate(stand, many, doctor, database):
+    """What the first batch leaves is asked for by the name of the unprotected namespace, of which a second fieldgate knows
+    no more: it must not be a way to ciphertext."""
+    second = stand.start(name="second")
+    doctor[database].wards.insert_one({"n": 1})
+    desk, elsewhere = (stand.client(gateway.uri("receptionists"))[database] for gateway in (stand.fieldgate, second))
+
+    def open_join(stages):
+        return desk.command("aggregate", "wards", pipeline=stages, cursor={"batchSize": 0})["cursor"]["id"]
+
+    for stages in ([{"$unionWith": "patients"}], [{"$lookup": {"from": "patients", "pipeline": [], "as": "all"}}]):
+        with refused(UNAUTHORIZED):
+            open_join(stages)
+    cursor_id = open_join([{"$unionWith": {"coll": "patients", "pipeline": [{"$project": {"n": 1}}]}}])
+    batch = elsewhere.command("getMore", bson.Int64(cursor_id), collection="wards")["cursor"]["nextBatch"]
+    assert [sorted(document) for document in batch] == [["_id", "n"]] * 31
+    assert second.stop() == 0

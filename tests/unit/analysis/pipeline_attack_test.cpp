@@ -291,5 +291,29 @@ TEST_F(PipelineAttack, expressions_nest_as_deep_as_messages_may) {
         expect_refusal(analyse(op, levels + 1), code::invalid_bson, "");
 }
 
+// What the first batch leaves is asked for by the name of the first namespace, perhaps through a fieldgate
+// that never saw the pipeline.
+TEST_F(PipelineAttack, ciphertext_behind_a_cursor_of_an_unprotected_namespace_is_for_who_sees_everything) {
+    for (
+        const std::string stages :
+        {R"({"$unionWith": "patients"})", R"({"$lookup": {"from": "patients", "pipeline": [], "as": "j"}})",
+         R"({"$unionWith": {"coll": "patients", "pipeline": [{"$project": {"z": "$ssn"}}]}})",
+         R"({"$lookup": {"from": "patients", "pipeline": [{"$project": {"z": {"$ifNull": ["$ssn", 1]}}}], "as": "j"}})"}) {
+        SCOPED_TRACE(stages);
+        const Outcome joined = hospital.aggregate(stages, "wards");
+        EXPECT_TRUE(joined.passed()) << joined;
+        EXPECT_TRUE(joined.plan.requires_reveal_everything);
+        EXPECT_FALSE(hospital.aggregate(stages + R"(, {"$project": {"name": 1, "j.name": 1}})", "patients")
+                         .plan.requires_reveal_everything);
+    }
+    for (const std::string stages :
+         {R"({"$unionWith": {"coll": "patients", "pipeline": [{"$project": {"name": 1}}]}})",
+          R"({"$unionWith": "patients"}, {"$project": {"name": 1}})"}) {
+        const Outcome plain = hospital.aggregate(stages, "wards");
+        EXPECT_TRUE(plain.passed()) << plain;
+        EXPECT_FALSE(plain.plan.requires_reveal_everything) << stages;
+    }
+}
+
 }  // namespace
 }  // namespace fieldgate::analysis::testing

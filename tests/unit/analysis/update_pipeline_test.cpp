@@ -1,3 +1,4 @@
+#include "config/name_pattern.hpp"
 #include "pipeline_support.hpp"
 #include "proxy/analysis/commands.hpp"
 #include "proxy/analysis/pipeline.hpp"
@@ -53,6 +54,40 @@ TEST_F(UpdatePipeline, what_leaves_every_protected_field_as_it_is_passes) {
     EXPECT_TRUE(compared.passed) << compared.refusal.errmsg;
     EXPECT_EQ(compared.plan.edits.size(), 1u);
     EXPECT_TRUE(compared.plan.uses.at(hospital.field("ssn")).matched);
+}
+
+// The names that one pattern stands for are one field: the tree has no node for each of them.
+TEST_F(UpdatePipeline, names_that_patterns_stand_for_are_left_as_they_are) {
+    config::SchemaNode& root = hospital.schema->root_;
+    for (config::SchemaNode* const parent : {&root, &root.add_child("box")}) {
+        parent->add_pattern(config::NamePattern::compile("^secret").pattern).field =
+            static_cast<std::uint16_t>(hospital.schema->fields_.size());
+        hospital.schema->fields_.push_back(
+            {"/^secret/", config::Algorithm::random, config::KeyUuid{1}, {0x02}});
+    }
+    root.add_pattern(config::NamePattern::compile("^of-").pattern).add_child("pin").field =
+        hospital.field("ssn");
+    for (const std::string stages :
+         {R"({"$unset": "secretA"})", R"({"$unset": ["name", "box.secretA"]})", R"({"$unset": "of-x.pin"})",
+          R"({"$project": {"secretA": 0}})", R"({"$project": {"box": {"secretA": 0}}})",
+          R"({"$project": {"of-x.pin": 0}})", R"({"$project": {"of-x": 0}})",
+          R"({"$set": {"d": "$$ROOT"}}, {"$unset": "d.secretA"}, {"$replaceWith": "$d"})",
+          R"({"$replaceWith": {"$unsetField": {"field": "secretA", "input": "$$ROOT"}}})",
+          R"({"$replaceWith": {"$setField": {"field": "secretB", "input": "$$ROOT", "value": "$secretA"}}})",
+          R"({"$replaceWith": {"$setField": {"field": "of-y", "input": "$$ROOT", "value": "$of-x"}}})"}) {
+        const Result result = walk(stages);
+        EXPECT_FALSE(result.passed) << stages;
+        EXPECT_EQ(result.refusal.code, code::operation_not_on_encrypted);
+        EXPECT_NE(result.refusal.errmsg.find("A pipeline-style update"), std::string::npos)
+            << result.refusal.errmsg;
+    }
+    for (const std::string stages :
+         {R"({"$unset": "name"})", R"({"$project": {"box.name": 0, "public": 0}})",
+          R"({"$replaceWith": {"$setField": {"field": "name", "input": "$$ROOT", "value": "x"}}})",
+          R"({"$set": {"d": "$box"}}, {"$unset": "d"})"}) {
+        const Result result = walk(stages);
+        EXPECT_TRUE(result.passed) << stages << "\n" << result.refusal.errmsg;
+    }
 }
 
 TEST_F(UpdatePipeline, whatever_could_change_one_is_refused) {

@@ -27,6 +27,26 @@ class OpenShape : public Open {
     Buffer number_blob(Field field) { return clinic.blob(field, Type::int32, int32_value(145014000)); }
 };
 
+// { $addFields: { "visits.copy": "$ssn" } }, { $project: { x: "$visits.copy" } } where `visits` is an array.
+TEST_F(OpenShape, an_array_that_a_path_led_through_is_opened_for_who_sees_the_field) {
+    SchemaNode tree;
+    tree.add_child("x").field = ssn;
+    const Buffer stored = document([&](Builder& out) {
+        out.append_string("name", "x").open_array("x").append_binary("0", 6, number_blob(ssn));
+        out.open_array("1").append_binary("0", 6, number_blob(ssn)).close();
+        // What does not fit the field, and what stands in no array, stays.
+        out.append_binary("2", 6, number_blob(policy_number)).append_int32("3", 5);
+        out.open_document("4").append_binary("y", 6, number_blob(ssn)).close().close();
+        out.append_string("after", "plain");
+    });
+    const std::string revealed = seen_as(tree, stored, Kind::reveal);
+    EXPECT_TRUE(revealed.starts_with(R"({ "name" : "x", "x" : [ 145014000, [ 145014000 ], )")) << revealed;
+    for (const Kind kind : {Kind::omit, Kind::ciphertext})
+        EXPECT_EQ(seen_as(tree, stored, kind), json(R"({"name": "x", "after": "plain"})"));
+    for (const Kind kind : {Kind::null, Kind::mask})
+        EXPECT_EQ(seen_as(tree, stored, kind, 4), json(R"({"name": "x", "x": null, "after": "plain"})"));
+}
+
 // Unknown
 
 class OpenUnknown : public OpenShape {

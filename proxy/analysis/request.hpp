@@ -30,9 +30,9 @@ struct Statement {
     // The whole document that is about to be inserted, where JSON pointers find names of keys; empty
     // otherwise.
     std::optional<bson::DocumentView> inserted;
-    // The name of the key that the last field with a JSON pointer found in it.
+    // What the JSON pointer that was followed last named in it.
     struct KeyName {
-        std::uint16_t field = config::no_field;
+        const config::KeyPointer* pointer = nullptr;
         std::string_view name = {};
     };
     KeyName key_name;

@@ -100,15 +100,14 @@ std::string pointer_text(const config::KeyPointer& pointer) {
 
 // The value that a JSON pointer names in the document that is about to be inserted. Looked for once: a
 // pattern may make a field of every name of the document.
-bool find_key_name(Request& request, std::uint16_t field_index, const config::KeyPointer& pointer) {
-    const config::EncryptedField& field = request.field(field_index);
+bool find_key_name(Request& request, const config::EncryptedField& field, const config::KeyPointer& pointer) {
     const auto refuse = [&](std::string_view why) {
         return request.refuse(code::bad_value, "The key of encrypted field " + quote(field.path) +
                                                    " is named by the JSON pointer " + pointer_text(pointer) +
                                                    ", " + std::string(why));
     };
     Statement::KeyName& found = request.statement.key_name;
-    if (found.field == field_index) {
+    if (found.pointer != nullptr && *found.pointer == pointer) {
         request.plan.edit_keys.push_back({request.plan.edits.back().offset, found.name});
         return true;
     }
@@ -129,7 +128,7 @@ bool find_key_name(Request& request, std::uint16_t field_index, const config::Ke
                    value->string().find('\0') != std::string_view::npos) {
             return refuse("which must be a string, not empty, with the name of a key");
         } else {
-            found = {field_index, value->string()};
+            found = {&pointer, value->string()};
             request.plan.edit_keys.push_back({request.plan.edits.back().offset, found.name});
         }
     }
@@ -172,7 +171,7 @@ bool store_value(Request& request, const bson::Element& element, std::uint16_t f
             "A command that inserts cannot supply Timestamp(0, 0) for an encrypted field: " +
                 quote(field.path));
     return encrypt(request, element, field_index) &&
-           (pointer == nullptr || find_key_name(request, field_index, *pointer));
+           (pointer == nullptr || find_key_name(request, field, *pointer));
 }
 
 bool compare_value(Request& request, const bson::Element& element, std::uint16_t field_index) {
@@ -258,14 +257,23 @@ bool compare_document(Request& request, bson::DocumentView document, const confi
             config::is_array_position(key))
             return refuse("with the field name", key);
     }
-    if (const auto twice = name_that_repeats(document)) return refuse("that has twice", joined(path, *twice));
+    // Sorted, because both the object and the schema may have thousands of names.
+    std::vector<bson::Element> by_name(document.begin(), document.end());
+    std::sort(by_name.begin(), by_name.end(),
+              [](const bson::Element& a, const bson::Element& b) { return a.key() < b.key(); });
+    const auto twice =
+        std::adjacent_find(by_name.begin(), by_name.end(),
+                           [](const bson::Element& a, const bson::Element& b) { return a.key() == b.key(); });
+    if (twice != by_name.end()) return refuse("that has twice", joined(path, twice->key()));
     // A pattern stands for any number of names: none of them can be known to be missing.
     if (!node.patterns().empty()) return refuse("with names that patterns of the schema stand for, at", path);
     for (const auto& [name, child] : node.children()) {
         const std::string own = joined(path, name);
-        const auto value = document.find(name);
+        const auto value = std::lower_bound(
+            by_name.begin(), by_name.end(), std::string_view(name),
+            [](const bson::Element& element, std::string_view key) { return element.key() < key; });
         if (child->unknown || child->array) return refuse("that holds what only the data tells, at", own);
-        if (!value) return refuse("that does not give", own);
+        if (value == by_name.end() || value->key() != name) return refuse("that does not give", own);
         if (!child->is_protected()) {
             if (!value->is_document()) return refuse("that gives anything but an object for", own);
             if (!compare_document(request, value->document(), *child, own)) return false;

@@ -68,6 +68,30 @@ TEST_F(PatternCost, documents_may_have_any_number_of_encrypted_names) {
     EXPECT_EQ(outcome.plan.edits.size(), many);
 }
 
+TEST_F(PatternCost, a_whole_object_with_many_names_is_compared_with_many_fields) {
+    constexpr std::size_t fields = 4000;
+    config::SchemaNode& box = clinic.schema->root_.add_child("box");
+    for (std::size_t i = 0; i < fields; ++i) {
+        const std::string name = "f" + std::to_string(i);
+        box.add_child(name).field = static_cast<std::uint16_t>(clinic.schema->fields_.size());
+        clinic.schema->fields_.push_back(
+            {"box." + name, config::Algorithm::deterministic, config::KeyUuid{1}, {0x10}});
+    }
+    const auto find = [&](std::size_t given) {
+        bson::Buffer bytes;
+        bson::Builder b(bytes);
+        b.append_string("find", "patients").open_document("filter").open_document("box");
+        append_names(b, many, 5, "x");
+        append_names(b, given, 5, "f");
+        b.close().close().append_string("$db", "medicalRecords").finish();
+        return clinic.analyse(bytes);
+    };
+    const Outcome outcome = find(fields);
+    ASSERT_TRUE(outcome.passed()) << outcome;
+    EXPECT_EQ(outcome.plan.edits.size(), fields);
+    expect_refusal(find(fields - 1), code::operation_not_on_encrypted, "that does not give 'box.f3999'");
+}
+
 TEST_F(PatternCost, a_name_of_a_pattern_that_stands_twice_is_refused) {
     expect_refusal(insert([](bson::Builder& b) {
                        append_names(b, 3, 5);

@@ -15,8 +15,8 @@ constexpr std::uint32_t parentheses_levels_max = 50;
 // The library counts the steps of a match anew at each position it starts from, so what a whole search may
 // take is divided by the length of the name; a pattern with one place to start needs some steps per character
 // all the same.
-constexpr std::uint32_t search_steps_max = 100'000;
-constexpr std::uint32_t match_steps_min = 1000;
+constexpr std::uint32_t search_steps_max = 20'000;
+constexpr std::uint32_t match_steps_min = 500;
 constexpr std::uint32_t backtracking_levels_max = 4000;
 constexpr std::uint32_t heap_kib_max = 1024;
 

@@ -21,7 +21,8 @@ namespace fieldgate::config {
 inline constexpr std::size_t schema_fields_max = 4096;
 inline constexpr std::size_t schema_field_path_bytes_max = 4096;
 // Patterns that had to be compiled: those of objects that hold encrypted fields, and all of a local schema.
-inline constexpr std::size_t schema_patterns_max = 256;
+// Each is tried on each name beside it, in every document.
+inline constexpr std::size_t schema_patterns_max = 32;
 // Pairs of a name and a pattern beside it that had to be compared.
 inline constexpr std::size_t schema_overlaps_max = 20'000;
 // More problems than these are not listed: a server's schema may have any number.

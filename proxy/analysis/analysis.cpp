@@ -168,6 +168,7 @@ bool analyse_body(Request& request) {
 }
 
 bool analyse_item(Request& request, bson::Bytes bytes) {
+    request.next_statement();
     bson::Facts facts;
     bson::DocumentView statement;
     if (!request.check(bytes, statement, &facts)) return false;

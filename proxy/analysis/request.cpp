@@ -215,6 +215,17 @@ bool Request::charge_child(const config::SchemaNode& parent) {
     return charge(has_room ? 1 + children / children_per_node : tree_nodes_left_ + 1);
 }
 
+bool Request::charge_patterns(std::size_t matches) {
+    if (matches <= pattern_matches_left_) {
+        pattern_matches_left_ -= matches;
+        return true;
+    }
+    return refuse(code::command_not_supported,
+                  "The command has more names to match with `patternProperties` than fieldgate looks at in "
+                  "one go: send "
+                  "documents as a document sequence, or in batches");
+}
+
 void Request::mark_matched(std::uint16_t index) {
     use(index).matched = true;
     statement.matched.push_back(index);

@@ -118,6 +118,10 @@ class Request {
     // Stages copy trees, and a short pipeline can double them again and again: that many nodes are about to
     // be copied.
     [[nodiscard]] bool charge(std::size_t tree_nodes);
+    // That many names are about to be matched with patterns, which takes a while each: so many in one
+    // document (or in a body, which is looked at in one go) that others would wait are refused.
+    [[nodiscard]] bool charge_patterns(std::size_t matches);
+    void next_statement() { pattern_matches_left_ = pattern_matches_max; }
     // A child is about to be put into a node, which costs more the more it has.
     [[nodiscard]] bool charge_child(const config::SchemaNode& parent);
     // Deep check of bytes of the message; refuses what is not BSON or nests too deep.
@@ -160,6 +164,8 @@ class Request {
  private:
     bool scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified);
     std::size_t tree_nodes_left_ = 200000;
+    static constexpr std::size_t pattern_matches_max = 1'000'000;
+    std::size_t pattern_matches_left_ = pattern_matches_max;
     const std::uint8_t* message_start_;
 };
 

@@ -190,6 +190,10 @@ bool store_document(Request& request, bson::DocumentView document, const config:
     // for among the others.
     std::vector<std::pair<bson::Element, const config::SchemaNode*>> found;
     std::vector<std::string_view> names;
+    if (const std::size_t patterns = node.patterns().size() + node.plain_patterns().size(); patterns != 0) {
+        const auto count = static_cast<std::size_t>(std::distance(document.begin(), document.end()));
+        if (!request.charge_patterns(count * patterns)) return false;
+    }
     for (const bson::Element& element : document) {
         const std::string_view key = element.key();
         // A key with a dot in it is one name to the server, but aggregation and other clients may read it as

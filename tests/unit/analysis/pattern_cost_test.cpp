@@ -126,5 +126,25 @@ TEST_F(PatternCost, the_key_that_a_pointer_names_is_looked_for_once_per_document
     EXPECT_EQ(clinic.analyse(documents(many)).plan.edit_keys.size(), 2 * many);
 }
 
+TEST_F(PatternCost, a_body_has_a_bounded_number_of_names_to_match) {
+    // Ten patterns beside every name, none of which meets it.
+    for (int i = 1; i < 10; ++i) add_pattern("^other" + std::to_string(i), config::KeyUuid{1});
+    const auto with = [&](std::size_t names) {
+        return insert([&](bson::Builder& b) { append_names(b, names, 5, "n"); });
+    };
+    EXPECT_TRUE(with(100000).passed());
+    expect_refusal(with(100001), code::command_not_supported, "more names to match with `patternProperties`");
+    // In a sequence each document counts alone, since others come in between.
+    bson::Buffer body;
+    bson::Builder b(body);
+    b.append_string("insert", "patients").append_string("$db", "medicalRecords").finish();
+    bson::Buffer document;
+    bson::Builder names(document);
+    append_names(names, 60000, 5, "n");
+    names.finish();
+    const std::string text = bson::to_json(document);
+    EXPECT_TRUE(clinic.analyse(body, {{"documents", {text, text}}}).passed());
+}
+
 }  // namespace
 }  // namespace fieldgate::analysis::testing

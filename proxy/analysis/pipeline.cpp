@@ -235,8 +235,8 @@ bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
     return true;
 }
 
-bool begins_with_events(const bson::Element& stages) {
-    const bson::DocumentView array = stages.document();
+bool begins_with_events(const bson::Element& stage_array) {
+    const bson::DocumentView array = stage_array.document();
     if (array.empty() || !(*array.begin()).is_document()) return false;
     const bson::DocumentView first = (*array.begin()).document();
     return !first.empty() && (*first.begin()).key() == "$changeStream";

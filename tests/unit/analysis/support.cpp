@@ -2,6 +2,7 @@
 
 #include <boost/endian/conversion.hpp>
 #include <cstring>
+#include <set>
 
 #include "proxy/wire/message.hpp"
 
@@ -201,12 +202,11 @@ Outcome Clinic::analyse(const bson::Buffer& body, const std::vector<Section>& se
     outcome.refusal = analysis.refusal();
     outcome.needed = analysis.needed();
     // Views into the message, which ends here.
-    static std::vector<std::string> kept;
-    kept.reserve(1u << 20);
-    kept.emplace_back(outcome.plan.database);
-    outcome.plan.database = kept.back();
-    kept.emplace_back(outcome.plan.collection);
-    outcome.plan.collection = kept.back();
+    static std::set<std::string, std::less<>> kept;
+    const auto keep = [](std::string_view text) -> std::string_view { return *kept.emplace(text).first; };
+    outcome.plan.database = keep(outcome.plan.database);
+    outcome.plan.collection = keep(outcome.plan.collection);
+    for (EditKey& key : outcome.plan.edit_keys) key.alt_name = keep(key.alt_name);
     if (!outcome.passed()) return outcome;
 
     std::map<std::uint32_t, std::string> names;

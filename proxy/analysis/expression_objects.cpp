@@ -19,8 +19,7 @@ struct Layers {
 bool is_always_there(const bson::Element& part) {
     if (part.is_array()) return true;
     if (part.is_document())
-        return part.document().empty() || !(*part.document().begin()).key().starts_with('$') ||
-               inside_literal(part).raw().data() != part.raw().data();
+        return !begins_with_operator(part) || inside_literal(part).raw().data() != part.raw().data();
     return !(part.is_string() && part.string().starts_with('$'));
 }
 
@@ -38,8 +37,7 @@ bool lay_name(Request& request, Layers& layers, const std::string& name, SchemaN
 }
 
 bool lay_over(Request& request, const bson::Element& layer, Target target, Layers& layers, Value& value) {
-    const bool literal = layer.is_document() &&
-                         (layer.document().empty() || !(*layer.document().begin()).key().starts_with('$'));
+    const bool literal = layer.is_document() && !begins_with_operator(layer);
     Value top;
     if (!evaluate(request, layer, target != nullptr ? target : &layers.below, top)) return false;
     if (top.none) return true;

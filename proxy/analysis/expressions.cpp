@@ -40,9 +40,7 @@ Target strict(Target target) {
 }
 
 bool require_plain(Request& request, const bson::Element& operand, std::string_view name, Target target) {
-    const bool holds_operator = operand.is_document() && !operand.document().empty() &&
-                                (*operand.document().begin()).key().starts_with('$');
-    if ((operand.is_document() && !holds_operator) || operand.is_array()) {
+    if ((operand.is_document() && !begins_with_operator(operand)) || operand.is_array()) {
         for (const bson::Element& part : operand.document())
             if (!require_plain(request, part, name, target)) return false;
         return true;
@@ -316,13 +314,9 @@ bool evaluate_array(Request& request, bson::DocumentView array, Target target, V
 }  // namespace
 
 bool refuse_duplicates(Request& request, bson::DocumentView document, std::string_view owner) {
-    std::vector<std::string_view> names;
-    for (const bson::Element& element : document) names.push_back(element.key());
-    std::sort(names.begin(), names.end());
-    const auto twice = std::adjacent_find(names.begin(), names.end());
-    return twice == names.end() ||
-           request.refuse(code::failed_to_parse,
-                          "The field " + quote(*twice) + " stands twice in " + std::string(owner));
+    const auto twice = name_that_repeats(document);
+    return !twice || request.refuse(code::failed_to_parse,
+                                    "The field " + quote(*twice) + " stands twice in " + std::string(owner));
 }
 
 bool refuse_expression(Request& request, std::string_view where, std::string_view path) {
@@ -335,8 +329,7 @@ bool evaluate(Request& request, const bson::Element& expression, Target target, 
     if (expression.is_array()) return evaluate_array(request, expression.document(), target, value);
     if (!expression.is_document()) return evaluate_scalar(request, expression, target, value);
     const bson::DocumentView document = expression.document();
-    if (document.empty() || !(*document.begin()).key().starts_with('$'))
-        return evaluate_object(request, document, target, value);
+    if (!begins_with_operator(expression)) return evaluate_object(request, document, target, value);
     if (++document.begin() != document.end())
         return request.refuse(code::failed_to_parse,
                               "An object representing an expression must have exactly one field");

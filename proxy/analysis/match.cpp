@@ -113,11 +113,6 @@ bool compare(Request& request, const Subject& subject, const bson::Element& valu
     return null ? compare_null(request, subject, compared) : compare_value(request, value, field_index);
 }
 
-bool is_operator_object(const bson::Element& value) {
-    if (!value.is_document() || value.document().empty()) return false;
-    return (*value.document().begin()).key().starts_with('$');
-}
-
 // What $type takes; anything else could be a value of what is below.
 bool names_types(const bson::Element& value) {
     if (value.is_array()) {
@@ -144,14 +139,14 @@ bool walk_operator(Request& request, const Subject& subject, const bson::Element
                 return request.refuse(code::bad_value,
                                       std::string(row->name) + " needs an array: " + quote(subject.path));
             for (const bson::Element& value : element.document()) {
-                if (is_operator_object(value))
+                if (begins_with_operator(value))
                     return refuse_operator(request, subject, "an operator inside " + std::string(row->name));
                 if (!compare(request, subject, value, Compared::among)) return false;
             }
             return true;
         }
         case MatchRule::negation:
-            if (!is_operator_object(element))
+            if (!begins_with_operator(element))
                 return refuse_operator(request, subject, "$not of anything but operators");
             return walk_operators(request, subject, element.document());
         case MatchRule::existence: {
@@ -200,7 +195,7 @@ bool walk_predicate(Request& request, const bson::Element& element) {
         case Resolution::Kind::parent:
             break;
     }
-    if (is_operator_object(element)) return walk_operators(request, subject, element.document());
+    if (begins_with_operator(element)) return walk_operators(request, subject, element.document());
     return compare(request, subject, element, Compared::equal);
 }
 

@@ -18,11 +18,6 @@ bool is_truth_value(const bson::Element& value) {
     return value.type() == bson::Type::boolean || number == 0 || number == 1;
 }
 
-bool begins_with_operator(const bson::Element& element) {
-    return element.is_document() && !element.document().empty() &&
-           (*element.document().begin()).key().starts_with('$');
-}
-
 // Whether the path's last names are plain ones in an object whose names are whole paths.
 bool goes_through_dotted_keys(const config::SchemaNode& root, std::string_view path) {
     const config::SchemaNode* node = &root;

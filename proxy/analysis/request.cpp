@@ -81,6 +81,11 @@ std::string without_positions(std::string_view path) {
     return without;
 }
 
+bool begins_with_operator(const bson::Element& value) {
+    return value.is_document() && !value.document().empty() &&
+           (*value.document().begin()).key().starts_with('$');
+}
+
 std::optional<std::string_view> name_that_repeats(bson::DocumentView document) {
     std::vector<std::string_view> names;
     for (const bson::Element& element : document) names.push_back(element.key());

@@ -72,6 +72,9 @@ bool is_utf8(std::string_view text);
 // send documents with any number of names.
 std::optional<std::string_view> name_that_repeats(bson::DocumentView document);
 
+// An object whose first name begins with `$`: operators or an expression, not a literal.
+bool begins_with_operator(const bson::Element& value);
+
 // What options and projections take: a boolean or a number of any type.
 bool is_number_or_boolean(const bson::Element& value);
 

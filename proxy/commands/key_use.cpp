@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proxy/analysis/field_space.hpp"
+
 namespace fieldgate::commands {
 namespace {
 
@@ -9,13 +11,8 @@ constexpr std::string_view placeholder = "{database}";
 
 // The name with the database put in, if the pattern says which one it is.
 std::string name_for(const std::string& name, const config::NamespacePattern& pattern) {
-    std::string text = name;
-    if (pattern.database.find('*') != std::string::npos) return text;
-    for (std::size_t at = 0; (at = text.find(placeholder, at)) != std::string::npos;
-         at += pattern.database.size()) {
-        text.replace(at, placeholder.size(), pattern.database);
-    }
-    return text;
+    if (pattern.database.find('*') != std::string::npos) return name;
+    return analysis::expand_alt_name(name, pattern.database);
 }
 
 // Whether `name` could be `wanted` for some database.

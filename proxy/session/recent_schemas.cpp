@@ -5,10 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "config/extended_json.hpp"
-#include "config/json_reader.hpp"
 #include "config/schema_builder.hpp"
-#include "proxy/bson/builder.hpp"
+#include "proxy/bson/node.hpp"
 
 namespace fieldgate::session {
 namespace {
@@ -21,11 +19,8 @@ boost::system::result<std::shared_ptr<const config::Schema>, Refusal> schema_fro
                        "Invalid schema of " + given.name.database + "." + given.name.collection + ": " + why};
     };
     if (given.schema.empty()) return std::make_shared<const config::Schema>();
-    std::vector<config::Problem> found;
-    config::ProblemList problems(found, {});
-    auto node = config::read_json(bson::to_json(given.schema.bytes()), problems);
-    if (node) config::decode_extended_json(*node, problems);
-    if (!node || !found.empty()) return invalid(found.empty() ? "it is not JSON" : found.front().what);
+    const auto node = bson::to_node(given.schema);
+    if (!node) return invalid(node.error().message());
     config::BuiltSchema built = config::build_schema(
         *node, given.remote ? config::SchemaOrigin::remote : config::SchemaOrigin::local);
     if (built.schema) return std::move(built.schema);

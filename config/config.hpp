@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "config/schema.hpp"
@@ -33,6 +34,95 @@ struct KeyVault {
 
 struct LocalKms {
     std::filesystem::path key_file;  // as the process can open it; 96 bytes, raw or base64
+};
+
+// TLS towards a key manager. Empty: the system's certificate authorities, no certificate of ours.
+struct KmsTls {
+    std::filesystem::path ca_file;
+    std::filesystem::path certificate_key_file;
+    std::string certificate_key_file_password;
+};
+
+// Names of settings are the drivers', in snake_case. Where no fixed credentials are given, they are looked
+// for the way the provider's own tools do: each struct says where.
+struct AwsKms {
+    std::string access_key_id;  // empty: found at run time, see `source`
+    std::string secret_access_key;
+    std::string session_token;
+    // `automatic`: environment (AWS_ACCESS_KEY_ID, ...), web identity (AWS_WEB_IDENTITY_TOKEN_FILE,
+    // AWS_ROLE_ARN), container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI), instance metadata, in
+    // this order.
+    enum class Source : std::uint8_t {
+        automatic,
+        environment,
+        web_identity,
+        container,
+        instance
+    } source = Source::automatic;
+    std::string role_arn;                           // of web identity; empty: AWS_ROLE_ARN
+    std::filesystem::path web_identity_token_file;  // empty: AWS_WEB_IDENTITY_TOKEN_FILE
+    std::string sts_endpoint;                       // host[:port]; empty: sts.<region>.amazonaws.com
+    std::string sts_region;                         // empty: AWS_REGION, or us-east-1
+    std::string metadata_endpoint;  // http://host[:port]; empty: AWS_EC2_METADATA_SERVICE_ENDPOINT, or
+                                    // 169.254.169.254
+};
+struct AzureKms {
+    std::string tenant_id;  // empty with managed identity
+    std::string client_id;
+    std::string client_secret;
+    // Without client_secret: the file of a Kubernetes token (workload identity), or managed identity.
+    enum class Source : std::uint8_t {
+        client_secret,
+        managed_identity,
+        workload_identity
+    } source = Source::client_secret;
+    std::filesystem::path federated_token_file;  // empty: AZURE_FEDERATED_TOKEN_FILE
+    std::string
+        identity_platform_endpoint;  // host[:port]; empty: AZURE_AUTHORITY_HOST or login.microsoftonline.com
+    std::string metadata_endpoint;   // http://host[:port]; empty: 169.254.169.254
+};
+struct GcpKms {
+    std::string email;
+    std::string private_key;  // base64 of PKCS#8 DER, as drivers want it, or PEM
+    // A service account's key or an external_account (workload identity federation), as gcloud writes them.
+    // Empty, and no email: GOOGLE_APPLICATION_CREDENTIALS, or else the metadata server.
+    std::filesystem::path credentials_file;
+    enum class Source : std::uint8_t {
+        service_account,
+        credentials_file,
+        metadata
+    } source = Source::service_account;
+    std::string endpoint;  // of OAuth: host[:port]; empty: oauth2.googleapis.com
+    std::string
+        metadata_endpoint;  // http://host[:port]; empty: GCE_METADATA_HOST, or metadata.google.internal
+};
+struct KmipKms {
+    std::string endpoint;  // host[:port], 5696
+};
+// HashiCorp Vault or OpenBao, transit engine.
+struct VaultKms {
+    std::string address;          // https://host[:port]
+    std::string vault_namespace;  // sent as X-Vault-Namespace; empty: none
+    enum class Login : std::uint8_t { token, app_role, kubernetes } login = Login::token;
+    std::string token;
+    std::filesystem::path token_file;  // read at each login, for agents that renew it
+    std::string role_id;
+    std::string secret_id;
+    std::string kubernetes_role;
+    std::filesystem::path kubernetes_token_file;  // empty: the pod's own
+    std::string auth_mount;                       // empty: approle or kubernetes
+};
+
+struct KmsProvider {
+    std::string name;  // "aws", "aws:eu"
+    std::variant<LocalKms, AwsKms, AzureKms, GcpKms, KmipKms, VaultKms> settings;
+    KmsTls tls;
+    // host[:port] that a masterKey of a key document may name besides the provider's own domains: credentials
+    // never go anywhere else.
+    std::vector<std::string> hosts;
+    int line = 0;  // in the configuration
+
+    std::string_view type() const { return std::string_view(name).substr(0, name.find(':')); }
 };
 
 // `db.coll` where `*` matches any run of characters within one of the two names (never the dot between them).
@@ -144,6 +234,7 @@ struct Config {
     Upstream upstream;
     KeyVault key_vault;
     std::optional<LocalKms> local_kms;
+    std::vector<KmsProvider> kms_providers;  // in the order of the configuration; names are unique
     std::vector<ProtectedNamespace> schemas;
     enum class Unlisted { server, pass, refuse } unlisted_namespaces = Unlisted::server;
     std::vector<std::string> commands_pass;

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "crypto/kms/exchange.hpp"
+
+// JSON and base64 of key managers' replies, without a copy on the ordinary heap. Internal to kms/ and to the
+// providers of proxy/keys.
+namespace fieldgate::crypto::kms {
+
+// A parsed reply: an object whose strings are secrets. Boost.JSON on erasing memory.
+class JsonReply {
+ public:
+    // `malformed`: no JSON, no object, nested deeper than 16, or larger than reply_bytes_max.
+    [[nodiscard]] static Result<JsonReply> parse(const Reply& reply);
+    JsonReply(JsonReply&&) noexcept;
+    JsonReply& operator=(JsonReply&&) noexcept;
+    ~JsonReply();
+
+    // A member by its path, "error.code" or "data.plaintext". Nothing: absent or of another type. Views live
+    // as long as this object.
+    [[nodiscard]] std::optional<std::string_view> string(std::string_view path) const;
+    [[nodiscard]] std::optional<std::int64_t> number(std::string_view path) const;  // also a string of digits
+    [[nodiscard]] std::optional<std::string_view> first_of_array(
+        std::string_view path) const;  // its first string
+
+ private:
+    struct State;
+    explicit JsonReply(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+// A JSON string literal with its quotes.
+[[nodiscard]] std::string json_quoted(std::string_view text);
+
+enum class Base64 : std::uint8_t {
+    standard,
+    url
+};  // url: without padding when written, either way when read
+[[nodiscard]] SecretBuffer base64_encode(std::span<const std::uint8_t> bytes,
+                                         Base64 alphabet = Base64::standard);
+// Strict: nothing but the alphabet and right padding. Nothing otherwise.
+[[nodiscard]] std::optional<SecretBuffer> base64_decode(std::string_view text,
+                                                        Base64 alphabet = Base64::standard);
+
+// The last step of every unwrapping: 96 bytes, or `malformed` with code "data_key_length" and the drivers'
+// words
+// ("decrypted key is incorrect length").
+[[nodiscard]] Result<DataKey> data_key_of(std::span<const std::uint8_t> bytes);
+
+// A Failure's `code` and `text`, made safe: see Failure.
+[[nodiscard]] std::string safe_code(std::string_view code);
+[[nodiscard]] std::string safe_text(std::string_view text);
+
+}  // namespace fieldgate::crypto::kms

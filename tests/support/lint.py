@@ -41,7 +41,7 @@ LIBRARIES = {
     r"(mongoc/|mongoc\.h)": {"proxy/cluster"},
     r"(bson/bson\.h|bson\.h)": {"proxy/bson", "proxy/cluster"},
     r"boost/(asio|beast)": {"proxy/net"},
-    r"boost/json": {"crypto"},
+    r"boost/json": {"config", "crypto"},
     r"yaml-cpp/": {"config"},
     r"pcre2\.h": {"config"},
     r"openssl/": {"crypto", "proxy/net"},

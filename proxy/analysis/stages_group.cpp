@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/analysis/expression_parts.hpp"
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/projection.hpp"
 #include "proxy/analysis/stages.hpp"
@@ -104,11 +105,16 @@ bool accumulate(Request& request, const bson::Element& accumulator, Target targe
         case top:
         case top_of:
             return accumulate_named(request, *row, accumulator, target, result);
-        case merges:
-            if (!walk_value(request, accumulator, target, result)) return false;
+        case merges: {
+            Value value;
+            if (!evaluate(request, accumulator, target, value)) return false;
+            // It looks into objects, which ciphertext is not.
+            if (value.node.is_protected() || value.node.unknown || value.node.array)
+                return refuse_value(request, row->name, value);
             // Of many documents: each may or may not have what the tree says.
-            if (!is_plain(result)) result = unknown_node();
+            if (!is_plain(value.node)) result = unknown_node();
             return true;
+        }
         case never:
             break;
     }

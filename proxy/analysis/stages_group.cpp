@@ -41,9 +41,10 @@ constexpr std::array accumulators{
     AccumulatorOperator{"$accumulator", never},
 };
 
-bool require_plain_input(Request& request, const bson::Element& input, std::string_view name) {
+bool require_plain_input(Request& request, const bson::Element& input, std::string_view name,
+                         Target target = nullptr) {
     Value value;
-    if (!evaluate(request, input, nullptr, value)) return false;
+    if (!evaluate(request, input, target, value)) return false;
     return (is_plain(value.node) && !value.replaced) || refuse_expression(request, name, value.path);
 }
 
@@ -83,8 +84,12 @@ bool accumulate(Request& request, const bson::Element& accumulator, Target targe
     if (accumulator.is_document() && !refuse_duplicates(request, accumulator.document(), row->name))
         return false;
     switch (row->rule) {
-        case plain_only:
-            return require_plain_input(request, accumulator, row->name);
+        case plain_only: {
+            // { $sum: 1 } counts, whatever name it counts into.
+            const bool tells_nothing = accumulator.whole_number() == 1;
+            return require_plain_input(request, accumulator, row->name,
+                                       tells_nothing ? nullptr : strict(target));
+        }
         case counts:
             return (accumulator.is_document() && accumulator.document().empty()) ||
                    refuse_operands(request, row->name);

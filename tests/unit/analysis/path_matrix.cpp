@@ -142,6 +142,11 @@ Row never(std::string name, std::string form, const std::string& reason, const C
     return {std::move(name), std::move(form), refused, refused, refused, refused, refused, reason};
 }
 
+Row as_name(Row row) {
+    row.as_name = true;
+    return row;
+}
+
 void expect_cell(const Row& row, PathKind kind, const std::string& path, const RunForm& run,
                  CheckTrees trees) {
     const Cell& cell = row.on(kind).is == Cell::Is::absent ? row.alone : row.on(kind);
@@ -172,7 +177,8 @@ void expect_rows(const std::vector<Row>& rows, const RunForm& run, CheckTrees tr
         for (const PathKind kind : path_kinds) {
             if (row.on(kind).is == Cell::Is::absent) continue;
             has_path = true;
-            for (const std::string& path : paths_of(kind)) expect_cell(row, kind, path, run, trees);
+            for (const std::string& path : paths_of(kind))
+                if (!row.as_name || path == paths_of(kind).front()) expect_cell(row, kind, path, run, trees);
         }
         if (!has_path) expect_cell(row, PathKind::plain, paths_of(PathKind::plain).front(), run, trees);
     }

@@ -48,6 +48,7 @@ struct Row {
     Cell deterministic, random, plain, parent, below;
     std::string never = {};  // why no form of it can pass; empty: one does
     Cell alone = {};         // what becomes of a form in which no path can stand
+    bool as_name = false;    // the path stands as one name: of each kind's paths only the first does
 
     const Cell& on(PathKind kind) const;
 };
@@ -55,6 +56,9 @@ struct Row {
 Row pathless(std::string name, std::string form, const std::string& reason, Cell alone);
 // The same decision on every kind of path, the plain one too, for the reason given.
 Row never(std::string name, std::string form, const std::string& reason, const Cell& refused);
+
+// A form in which the path stands as one name.
+Row as_name(Row row);
 
 // The command that a form stands in; `path` is the one that stands in the form already.
 using RunForm = std::function<Outcome(const std::string& form, const std::string& path)>;

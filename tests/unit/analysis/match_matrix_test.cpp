@@ -112,8 +112,9 @@ std::vector<Row> all_rows() {
                                    "$and",
                                    "$or",
                                    "$nor"})
-        rows.push_back(
-            {name, R"({"PATH": {")" + name + R"(": VALUE}})", invalid, invalid, ok, invalid, below});
+        for (const std::string operand : {"VALUE", "1", "\"int\""})
+            rows.push_back({name, R"({"PATH": {")" + name + "\": " + operand + "}}", invalid, invalid, ok,
+                            invalid, below});
     for (const std::string name : {"$where", "$text", "$jsonSchema", "$function", "$accumulator"}) {
         const std::string why = "what it looks at cannot be told";
         rows.push_back({name, R"({"PATH": {")" + name + R"(": VALUE}})", unsupported, unsupported,

@@ -7,6 +7,7 @@ from pymongo import MongoClient
 
 from .aws import AwsStand
 from .aws_credentials import AwsMetadataStand, AwsStsStand
+from .kmip import KmipStand
 from .vault import VaultStand
 
 
@@ -35,6 +36,7 @@ _vault_namespace, vault_namespace_stand = _fixtures("vault_namespace_stand", lam
 _aws, aws_stand = _fixtures("aws_stand", AwsStand)
 _aws_metadata, aws_metadata_stand = _fixtures("aws_metadata_stand", lambda _, aws: AwsMetadataStand(aws), beside="aws_stand")
 _aws_sts, aws_sts_stand = _fixtures("aws_sts_stand", AwsStsStand, beside="aws_stand")
+_kmip, kmip_stand = _fixtures("kmip_stand", KmipStand)
 
 
 @pytest.fixture(scope="session")

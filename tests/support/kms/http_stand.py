@@ -30,9 +30,9 @@ class HttpStand(Stand):
     def address(self):
         return f"{self.host}:{self.port}"
 
-    def receive(self, read):
+    def receive(self, connection):
         try:
-            return read_request(read)
+            return read_request(connection.recv)
         except BadRequest as error:
             self.complaints.append(str(error))
             return Request("", "", [], kind="malformed", extra={"why": str(error)})

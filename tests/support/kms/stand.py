@@ -51,7 +51,7 @@ class Closed(Exception):
 
 class Stand:
     """One listener. A provider's class says how a message is read, answered, and spoiled:
-    `receive(read)`, `kind_of(message)`, `answer(message)`, `encode(answer)`, `refusal(fault, message)`, `spoil(...)`."""
+    `receive(connection)`, `kind_of(message)`, `answer(message)`, `encode(answer)`, `refusal(fault, message)`, `spoil(...)`."""
 
     kinds = set()  # kinds of requests, for `only`
     outcomes_of_meaning = {}  # meaning fault -> kinds it can apply to; absent: all
@@ -222,7 +222,7 @@ class Stand:
     # One message and its answer
 
     def _exchange(self, connection):
-        message = self.receive(connection.recv)
+        message = self.receive(connection)
         if message is None:
             return False
         kind = self.kind_of(message)

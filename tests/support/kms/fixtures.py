@@ -7,6 +7,10 @@ from pymongo import MongoClient
 
 from .aws import AwsStand
 from .aws_credentials import AwsMetadataStand, AwsStsStand
+from .azure import AzureVaultStand
+from .azure_identity import AzureLoginStand, AzureMetadataStand
+from .gcp import GcpKmsStand
+from .gcp_identity import GcpFederationStand, GcpMetadataStand, GcpTokenStand
 from .kmip import KmipStand
 from .vault import VaultStand
 
@@ -27,6 +31,8 @@ def _fixtures(name, make, beside=None):
         yield stand
         stand.misbehave(None)
         stand.restore()
+        failures, stand.failures = stand.failures, []
+        assert not failures, "\n".join(failures)
 
     return started, fresh
 
@@ -37,6 +43,13 @@ _aws, aws_stand = _fixtures("aws_stand", AwsStand)
 _aws_metadata, aws_metadata_stand = _fixtures("aws_metadata_stand", lambda _, aws: AwsMetadataStand(aws), beside="aws_stand")
 _aws_sts, aws_sts_stand = _fixtures("aws_sts_stand", AwsStsStand, beside="aws_stand")
 _kmip, kmip_stand = _fixtures("kmip_stand", KmipStand)
+_azure, azure_stand = _fixtures("azure_stand", AzureVaultStand)
+_azure_login, azure_login_stand = _fixtures("azure_login_stand", AzureLoginStand, beside="azure_stand")
+_azure_metadata, azure_metadata_stand = _fixtures("azure_metadata_stand", lambda _, azure: AzureMetadataStand(azure), beside="azure_stand")
+_gcp, gcp_stand = _fixtures("gcp_stand", GcpKmsStand)
+_gcp_token, gcp_token_stand = _fixtures("gcp_token_stand", GcpTokenStand, beside="gcp_stand")
+_gcp_metadata, gcp_metadata_stand = _fixtures("gcp_metadata_stand", lambda _, gcp: GcpMetadataStand(gcp), beside="gcp_stand")
+_gcp_federation, gcp_federation_stand = _fixtures("gcp_federation_stand", GcpFederationStand, beside="gcp_stand")
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,11 @@ class HttpStand(Stand):
         self.complaints = []  # why requests were refused, for the assertion's message
 
     @property
+    def names(self):
+        """What the Host header may say; libmongocrypt leaves the port out."""
+        return {name + port for name in (self.host, "localhost") for port in ("", f":{self.port}")}
+
+    @property
     def url(self):
         return f"{'https' if self._certificates else 'http'}://{self.address}"
 
@@ -41,6 +46,7 @@ class HttpStand(Stand):
         if request.kind == "malformed":
             return self.error(400, request.extra["why"])
         try:
+            self.require(request.header("host") in self.names, f"the Host header names another server: {request.header('host')}", 404)
             return self.handle(request)
         except Refused as refused:
             self.complaints.append(str(refused))

@@ -3,6 +3,7 @@
 import secrets
 
 import bson
+import pymongocrypt.synchronous.credentials
 from pymongo.encryption import Algorithm, ClientEncryption
 
 
@@ -40,3 +41,9 @@ class Oracle:
 
     def document(self, key_id):
         return self.vault.find_one({"_id": key_id})
+
+
+def on_demand(monkeypatch, provider, token):
+    """Lets the driver, with `{provider: {}}`, find this access token instead of asking the machine's metadata service."""
+    monkeypatch.setattr(pymongocrypt.synchronous.credentials, f"_get_{provider}_credentials", lambda: {"accessToken": token})
+    return {provider: {}}

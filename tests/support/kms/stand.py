@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 from collections import Counter
 from contextlib import contextmanager, suppress
 
@@ -61,6 +62,7 @@ class Stand:
         self.slow_s, self.drip_s, self.oversized_bytes = 30.0, 0.2, 64 * 1024 * 1024
         self.requests = []  # dicts without secrets: kind, outcome, and what record() adds
         self.connections = 0
+        self.failures = []
         self._certificates = certificates
         self._client_certificates = client_certificates
         self._lock = threading.Lock()
@@ -190,6 +192,8 @@ class Stand:
                 pass
         except (Closed, OSError):
             pass
+        except Exception:
+            self.failures.append(traceback.format_exc())  # the stand-in's own; its fixture says so
         finally:
             with self._lock:
                 self._open -= {connection, secured}

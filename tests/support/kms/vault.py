@@ -65,7 +65,7 @@ class TokenReview(HttpStand):
 
 class VaultStand(HttpStand):
     """`token`, `role_id` and `secret_id`, `service_account_token()` log in; `key` names the transit key. With
-    `namespace=True` all of it lives in the namespace `clinic`. `certificates` None: plain HTTP."""
+    `namespace=True` all of it lives in the namespace `clinic`."""
 
     kinds = {"login", "lookup", "renew", "encrypt", "decrypt", "rewrap", "datakey", "other"}
     outcomes_of_meaning = {"wrong_length": {"decrypt", "datakey"},
@@ -89,7 +89,7 @@ class VaultStand(HttpStand):
     def stop(self):
         super().stop()
         self.review.stop()
-        self.server.stop()
+        self.server.kill()  # it keeps nothing, and takes seconds to end in order
 
     def _unsealed(self):
         try:
@@ -128,7 +128,7 @@ class VaultStand(HttpStand):
         self.admin("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
         self.admin("POST", "auth/kubernetes/config", {
             "kubernetes_host": self.review.url, "token_reviewer_jwt": self.review.reviewer, "disable_local_ca_jwt": True,
-            "kubernetes_ca_cert": certificates.ca_file.read_text() if certificates else ""})
+            "kubernetes_ca_cert": certificates.ca_file.read_text()})
         self.admin("POST", "auth/kubernetes/role/fieldgate", {
             **role, "bound_service_account_names": "fieldgate", "bound_service_account_namespaces": "clinic", "audience": AUDIENCE})
         self.token = self.new_token(token_ttl)

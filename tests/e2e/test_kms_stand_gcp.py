@@ -96,7 +96,7 @@ def test_every_claim_is_checked(gcp_token_stand, certificates):
     for text, error in ((assertion(stand, key=jwt.new_key()), "invalid_grant"), (unsigned, "invalid_grant"),
                         (assertion(stand, aud="https://elsewhere.example/token"), "invalid_grant"), (assertion(stand, iss="other"), "invalid_grant"),
                         (assertion(stand, scope="https://www.googleapis.com/auth/drive"), "invalid_scope"),
-                        (assertion(stand, iat=now - 600, exp=now - 300), "invalid_grant"), (assertion(stand, exp=now + 3601), "invalid_grant"),
+                        (assertion(stand, iat=now - 600, exp=now - 300), "invalid_grant"), (assertion(stand, iat=now, exp=now + 3601), "invalid_grant"), (assertion(stand, iat=now, exp=now), "invalid_grant"),
                         (assertion(stand, iat=now + 600, exp=now + 900), "invalid_grant"), (assertion(stand, exp=str(now + 300)), "invalid_grant"),
                         (assertion(stand, other=1), "invalid_grant"), ("x.y.z", "invalid_grant"), ("x", "invalid_grant")):
         status, answer = log_in(text)

@@ -95,9 +95,9 @@ def test_wrong_credentials_are_refused(vault_stand, ask):
 
 
 def test_a_token_expires(vault_stand, ask):
-    token = vault_stand.new_token("1s", renewable=False)
+    token = vault_stand.new_token("2s", renewable=False)
     assert wrap(ask, b"k" * KEY_BYTES, token)
-    time.sleep(1.5)
+    time.sleep(2.5)
     assert ask("transit/encrypt/clinic", {"plaintext": "AAAA"}, token)[0] == 403
 
 

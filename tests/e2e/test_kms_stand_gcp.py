@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from kms import jwt
 from kms.gcp import crc32c
-from kms.gcp_identity import ACCESS_TOKEN_TYPE, CLOUD_PLATFORM, EXCHANGE_GRANT, JWT_GRANT
+from kms.gcp_identity import ACCESS_TOKEN_TYPE, CLOUD_PLATFORM, EXCHANGE_GRANT, IAM, JWT_GRANT
 from kms.oracle import Oracle, on_demand
 from pymongo.errors import EncryptionError
 
@@ -131,11 +131,13 @@ def test_a_workload_identity_becomes_a_token(gcp_stand, gcp_federation_stand, or
     oracle.round_trip(oracle.create("gcp", master_key(gcp_stand)))
 
 
-def test_a_workload_identity_impersonates_a_service_account(gcp_stand, gcp_federation_stand, oracle, certificates, monkeypatch, tmp_path):
+@pytest.mark.parametrize("scope, withheld", [(IAM, False), (CLOUD_PLATFORM, True)])
+def test_a_workload_identity_impersonates_a_service_account(gcp_stand, gcp_federation_stand, oracle, certificates, monkeypatch, tmp_path,
+                                                            scope, withheld):
     configuration = gcp_federation_stand.credential_configuration(tmp_path / "token", impersonate=True)
     path = configuration["service_account_impersonation_url"].removeprefix(gcp_federation_stand.url)
-    monkeypatch.setattr(gcp_federation_stand, "needs_impersonation", True)
-    federated = exchange(gcp_federation_stand, certificates)[1]["access_token"]
+    monkeypatch.setattr(gcp_federation_stand, "needs_impersonation", withheld)
+    federated = exchange(gcp_federation_stand, certificates, scope=scope)[1]["access_token"]
     oracle.providers = on_demand(monkeypatch, "gcp", federated)
     with pytest.raises(EncryptionError, match="PERMISSION_DENIED"):
         oracle.create("gcp", master_key(gcp_stand))

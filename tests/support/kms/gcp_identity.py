@@ -15,6 +15,7 @@ EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 SUBJECT_TOKEN_TYPES = {"urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"}
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+IAM = "https://www.googleapis.com/auth/iam"  # what Google's own library asks for before it impersonates
 
 
 class _OauthStand(HttpStand):
@@ -170,7 +171,7 @@ class GcpFederationStand(_OauthStand):
         if form["audience"] != self.AUDIENCE:
             self.refuse_as("invalid_target", 'The target service indicated by the "audience" parameters is invalid.')
         self.require(form["requested_token_type"] == ACCESS_TOKEN_TYPE and form["subject_token_type"] in SUBJECT_TOKEN_TYPES, "Invalid token type")
-        if form["scope"] not in self.kms.scopes:
+        if form["scope"] not in self.kms.scopes | {IAM}:
             self.refuse_as("invalid_scope", f"Invalid scope {form['scope']}")
         try:
             claims = jwt.verify(form["subject_token"], self.federation.public_key())
@@ -181,12 +182,12 @@ class GcpFederationStand(_OauthStand):
             self.refuse_as("invalid_grant", "The issuer or the audience in ID Token does not match the expected one.")
         if claims.get("sub") != self.SUBJECT:
             self.refuse_as("unauthorized_client", "The given credential is rejected by the attribute condition.")
-        audience = "federated" if self.needs_impersonation else form["scope"]
+        audience = "federated" if self.needs_impersonation else form["scope"]  # IAM's scope opens no key
         return json_response(200, {"access_token": self.kms.tokens.issue(audience, self.lifetime_s), "issued_token_type": ACCESS_TOKEN_TYPE,
                                    "token_type": "Bearer", "expires_in": self.lifetime_s})
 
     def _impersonate(self, request):
-        verdict = self.kms.tokens.judge(request.header("authorization"), {"federated", CLOUD_PLATFORM})
+        verdict = self.kms.tokens.judge(request.header("authorization"), {"federated", CLOUD_PLATFORM, IAM})
         if verdict:
             why = "Request had invalid authentication credentials."
             raise Refused(json_response(401, {"error": {"code": 401, "message": why, "status": "UNAUTHENTICATED"}}), f"{why} ({verdict})")

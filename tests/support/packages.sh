@@ -7,7 +7,7 @@
 
 packages_build=(
     g++ cmake ninja-build pkg-config ccache
-    libboost1.81-dev libbson-dev libmongoc-dev libcli11-dev libspdlog-dev
+    libboost1.81-dev libboost-json1.81-dev libbson-dev libmongoc-dev libcli11-dev libspdlog-dev
     libgtest-dev libgmock-dev libbenchmark-dev
     libyaml-cpp-dev libpcre2-dev libssl-dev libmongocrypt-dev
 )

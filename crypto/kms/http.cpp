@@ -106,6 +106,15 @@ Result<Request> HttpRequest::finish(std::span<const std::uint8_t> body) {
     return Request{Protocol::http, std::move(endpoint_), std::move(head_)};
 }
 
+HttpRequest& HttpRequest::secret_header(std::string_view name, std::string_view prefix,
+                                        const SecretBuffer& value) {
+    return secret_header(name, prefix, value.expose_secret());
+}
+
+Result<Request> HttpRequest::finish(const SecretBuffer& body) {
+    return finish(body.expose_secret());
+}
+
 std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {
     Endpoint endpoint{.host = {}, .port = default_port, .tls = true};
     std::string_view after_host;
@@ -161,6 +170,10 @@ void append_percent_encoded(SecretBuffer& out, std::string_view text) {
 
 void append_text(SecretBuffer& out, std::string_view text) {
     out.append(bytes_of(text));
+}
+
+void append_text(SecretBuffer& out, const SecretBuffer& text) {
+    out.append(text.expose_secret());
 }
 
 bool is_unreserved(std::string_view text) {

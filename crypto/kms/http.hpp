@@ -20,7 +20,9 @@ class HttpRequest {
     HttpRequest& header(std::string_view name, std::string_view value);
     HttpRequest& secret_header(std::string_view name, std::string_view prefix,
                                std::span<const std::uint8_t> value);
+    HttpRequest& secret_header(std::string_view name, std::string_view prefix, const SecretBuffer& value);
     [[nodiscard]] Result<Request> finish(std::span<const std::uint8_t> body = {});
+    [[nodiscard]] Result<Request> finish(const SecretBuffer& body);
 
  private:
     Endpoint endpoint_;
@@ -40,6 +42,7 @@ class HttpRequest {
 void append_percent_encoded(SecretBuffer& out, std::string_view text);
 // As it is.
 void append_text(SecretBuffer& out, std::string_view text);
+void append_text(SecretBuffer& out, const SecretBuffer& text);
 [[nodiscard]] bool is_unreserved(std::string_view text);  // and not empty
 
 }  // namespace fieldgate::crypto::kms

@@ -8,6 +8,7 @@
 
 #include "crypto/base64_digits.hpp"
 #include "crypto/key_material.hpp"
+#include "crypto/kms/http.hpp"
 #include "crypto/locked_memory.hpp"
 
 namespace fieldgate::crypto::kms {
@@ -167,6 +168,10 @@ SecretBuffer base64_encode(std::span<const std::uint8_t> bytes, Base64 alphabet)
     return text;
 }
 
+void append_base64(SecretBuffer& out, const DataKey& key) {
+    append_text(out, base64_encode(key.expose_secret()));
+}
+
 std::optional<SecretBuffer> base64_decode(std::string_view text, Base64 alphabet) {
     const bool padding_is_due = alphabet == Base64::standard || text.ends_with('=');
     if (padding_is_due && text.size() % 4 != 0) return std::nullopt;
@@ -206,6 +211,10 @@ Result<DataKey> data_key_of(std::span<const std::uint8_t> bytes) {
     return std::move(*key);
 }
 
+Result<DataKey> data_key_of(const SecretBuffer& bytes) {
+    return data_key_of(bytes.expose_secret());
+}
+
 std::string safe_code(std::string_view code) {
     std::string safe;
     for (const char c : code) {
@@ -228,11 +237,14 @@ std::string safe_text(std::string_view text) {
             text.remove_prefix(run);
         } else {
             const char c = text.front();
-            safe += c < 0x20 || c > 0x7e ? (c >= 0 && c < 0x20 ? ' ' : '?') : c;
             text.remove_prefix(1);
+            const bool is_blank = c >= 0 && c <= 0x20;
+            if (is_blank && (safe.empty() || safe.back() == ' ')) continue;
+            safe += is_blank ? ' ' : c < 0 || c > 0x7e ? '?' : c;
         }
     }
     if (safe.size() > text_bytes_max) safe.resize(text_bytes_max);
+    if (safe.ends_with(' ')) safe.pop_back();
     return safe;
 }
 

@@ -45,6 +45,8 @@ enum class Base64 : std::uint8_t {
 };  // url: without padding when written, either way when read
 [[nodiscard]] SecretBuffer base64_encode(std::span<const std::uint8_t> bytes,
                                          Base64 alphabet = Base64::standard);
+// Of a data key, standard: for the requests that wrap it.
+void append_base64(SecretBuffer& out, const DataKey& key);
 // Strict: nothing but the alphabet, right padding, and zeros in the bits that no byte needs. Nothing
 // otherwise.
 [[nodiscard]] std::optional<SecretBuffer> base64_decode(std::string_view text,
@@ -54,6 +56,7 @@ enum class Base64 : std::uint8_t {
 // words
 // ("decrypted key is incorrect length").
 [[nodiscard]] Result<DataKey> data_key_of(std::span<const std::uint8_t> bytes);
+[[nodiscard]] Result<DataKey> data_key_of(const SecretBuffer& bytes);
 
 // A Failure's `code` and `text`, made safe: see Failure. A text loses runs of more than 48 letters, digits
 // and the like: servers quote what they were sent, and longer than an identifier can only be a token or a

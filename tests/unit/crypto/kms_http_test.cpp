@@ -42,8 +42,9 @@ TEST(KmsHttp, nothing_becomes_another_header_or_another_request) {
                   "malformed request_not_sound");
         EXPECT_EQ(described(HttpRequest("GET", server, "/").header(hostile, "a").finish()),
                   "malformed request_not_sound");
-        EXPECT_EQ(described(HttpRequest("GET", server, "/").secret_header("A", hostile, {}).finish()),
-                  "malformed request_not_sound");
+        EXPECT_EQ(
+            described(HttpRequest("GET", server, "/").secret_header("A", hostile, bytes_of("")).finish()),
+            "malformed request_not_sound");
         EXPECT_EQ(
             described(HttpRequest("GET", server, "/").secret_header("A", "", bytes_of(hostile)).finish()),
             "malformed request_not_sound");

@@ -161,7 +161,9 @@ TEST(KmsJson, codes_and_texts_of_failures_are_safe) {
     EXPECT_EQ(safe_code("a b\r\n<c>\xc3\xa4"), "abc");
     EXPECT_EQ(safe_code(std::string(65, 'a')), std::string(64, 'a'));
 
-    EXPECT_EQ(safe_text("no: 'key' \"x\"\r\n\tat\x7f\xc3\xa4"), "no: 'key' \"x\"   at???");
+    EXPECT_EQ(safe_text("no: 'key' \"x\"\r\n\tat\x7f\xc3\xa4"), "no: 'key' \"x\" at???");
+    EXPECT_EQ(safe_text("1 error occurred:\n\t* permission denied\n\n"),
+              "1 error occurred: * permission denied");
     EXPECT_EQ(safe_text(std::string(301, '!')), std::string(300, '!'));
     const std::string arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     EXPECT_EQ(safe_text("key " + arn + " not found"), "key " + arn + " not found");

@@ -190,6 +190,8 @@ bool walk_find_projection(Request& request, bson::DocumentView projection) {
 
 bool walk_sort(Request& request, bson::DocumentView sort) {
     for (const bson::Element& element : sort) {
+        const auto order = element.whole_number();
+        if (element.key() == "$natural" && (order == 1 || order == -1)) continue;  // as they are stored
         const Resolution at = resolve(*request.tree, element.key());
         if (at.kind == Resolution::Kind::unknown)
             return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "sort", element.key()));

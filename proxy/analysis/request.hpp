@@ -107,6 +107,12 @@ class Request {
     std::size_t part = no_part;
     // bulkWrite: the part of each entry of nsInfo.
     std::vector<std::size_t> bulk_parts;
+    // What the server keeps of other namespaces' documents (server_documents.hpp): the tree of the command's
+    // own documents, if they are of that kind; the first such namespace or stage that the command reaches,
+    // for error texts; views over any.
+    std::shared_ptr<const config::SchemaNode> server_tree;
+    std::string server_documents;
+    std::vector<NamespaceName> server_views;
     bool has_ciphertext = false;  // of what is being walked: a binary of subtype 6 somewhere in it
     std::shared_ptr<const config::SchemaNode>
         stored_events;                // keeps it, where it is that of a change stream's events

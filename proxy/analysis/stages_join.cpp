@@ -4,6 +4,7 @@
 
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/match.hpp"
+#include "proxy/analysis/namespaces.hpp"
 #include "proxy/analysis/projection.hpp"
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/trees.hpp"
@@ -15,7 +16,9 @@ std::shared_ptr<const config::SchemaNode> tree_of(const Pipeline& pipeline, std:
                                                   std::string_view collection) {
     static const auto nothing = std::make_shared<const config::SchemaNode>();
     const FieldSpace::Part* part = pipeline.request.plan.fields->find(database, collection);
-    return part == nullptr ? nothing : part->tree;
+    if (part != nullptr) return part->tree;
+    const auto of_server = documents_of_server(pipeline.request, database, collection);
+    return of_server != nullptr ? of_server : nothing;
 }
 
 // A pipeline inside a stage, on documents of its own. `result`: what comes out of it.
@@ -27,7 +30,7 @@ bool walk_inner(Pipeline& outer, const bson::Element& stages, Pipeline::Kind kin
     Pipeline inner{request, kind, outer.database};
     inner.tree = std::move(documents);
     request.tree = inner.tree.get();
-    if (kind != Pipeline::Kind::facet) request.stored = request.tree;
+    if (kind != Pipeline::Kind::facet) request.stored = stored_of(*request.tree);
     const bool admitted = walk_stages(inner, stages);
     request.tree = outer.tree.get();
     request.stored = stored;
@@ -121,6 +124,8 @@ bool admit_target_tree(Pipeline& pipeline, const bson::Element& stage, std::stri
                 "keys: " +
                 std::string(why));
     };
+    if (part == nullptr && documents_of_server(request, database, collection) != nullptr)
+        return refuse("the server alone writes the target");
     if (part == nullptr)
         return is_plain(*pipeline.tree) ||
                refuse("the target has no schema, and documents have encrypted fields");
@@ -234,7 +239,8 @@ bool walk_graph_lookup(Pipeline& pipeline, const bson::Element& stage) {
     if (options.restrict_search) {
         const config::SchemaNode* const tree = request.tree;
         const config::SchemaNode* const stored = request.stored;
-        request.tree = request.stored = foreign.get();
+        request.tree = foreign.get();
+        request.stored = stored_of(*foreign);
         const bool admitted = walk_filter(request, options.restrict_search->document());
         request.tree = tree;
         request.stored = stored;

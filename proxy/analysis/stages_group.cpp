@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 
-#include "proxy/analysis/expressions.hpp"
+#include "proxy/analysis/expression_parts.hpp"
 #include "proxy/analysis/projection.hpp"
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/trees.hpp"
@@ -40,9 +40,11 @@ constexpr std::array accumulators{
     AccumulatorOperator{"$accumulator", never},
 };
 
-bool require_plain_input(Request& request, const bson::Element& input, std::string_view name) {
+// `target`: what documents have where the result goes.
+bool require_plain_input(Request& request, const bson::Element& input, std::string_view name,
+                         Target target = nullptr) {
     Value value;
-    if (!evaluate(request, input, nullptr, value)) return false;
+    if (!evaluate(request, input, strict(target), value)) return false;
     return (is_plain(value.node) && !value.replaced) || refuse_expression(request, name, value.path);
 }
 
@@ -83,7 +85,7 @@ bool accumulate(Request& request, const bson::Element& accumulator, Target targe
         return false;
     switch (row->rule) {
         case plain_only:
-            return require_plain_input(request, accumulator, row->name);
+            return require_plain_input(request, accumulator, row->name, target);
         case counts:
             return (accumulator.is_document() && accumulator.document().empty()) ||
                    refuse_operands(request, row->name);
@@ -129,7 +131,10 @@ bool walk_output(Pipeline& pipeline, const bson::Element& output, config::Schema
     config::SchemaNode value;
     // A name of the store's keeps constants out, although what stands there now is new.
     const Target target = request.stored == nullptr ? nullptr : request.stored->child(output.key());
-    if (!accumulate(request, *output.document().begin(), target, value) || !request.charge_child(tree))
+    const std::size_t literals = request.literals;
+    if (!accumulate(request, *output.document().begin(), target, value) ||
+        !note_constants(request, *output.document().begin(), output.key(), literals) ||
+        !request.charge_child(tree))
         return false;
     put_at(tree, output.key(), std::move(value));
     return true;
@@ -187,8 +192,12 @@ bool walk_group(Pipeline& pipeline, const bson::Element& stage) {
             if (!walk_output(pipeline, part, tree)) return false;
             continue;
         }
+        // Names below `_id` are new ones, whatever they are: a constant there, as in { ssn: 777 }, is no
+        // value of a field, and no later stage compares it with one or stores it as one.
         Value id;
-        if (!evaluate(request, part, nullptr, id) || !tell_apart(request, "Aggregation stage $group", id))
+        const std::size_t literals = request.literals;
+        if (!evaluate(request, part, nullptr, id) || !note_constants(request, part, "_id", literals) ||
+            !tell_apart(request, "Aggregation stage $group", id))
             return false;
         put_at(tree, "_id", std::move(id.node));
     }

@@ -75,8 +75,16 @@ bool walk_geo_near(Pipeline& pipeline, const bson::Element& stage) {
     return true;
 }
 
+// The client's own documents, whatever the names in them are: they meet those of a namespace in $unionWith
+// and $lookup only, which compare and tell them apart.
 bool walk_documents(Pipeline& pipeline, const bson::Element& stage) {
-    if (!walk_condition(pipeline.request, stage)) return false;
+    Request& request = pipeline.request;
+    Value value;
+    const std::size_t literals = request.literals;
+    if (!evaluate(request, stage, nullptr, value)) return false;
+    if (!is_plain(value.node) || value.replaced)
+        return refuse_expression(request, "as a condition", value.path);
+    if (!note_constants(request, stage, "", literals)) return false;
     pipeline.set_tree(config::SchemaNode());
     return true;
 }

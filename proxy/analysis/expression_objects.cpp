@@ -15,8 +15,8 @@ struct Layers {
     SchemaNode below;
     bool complete = true;
     std::size_t objects = 0;  // laid so far whose names are not known
-    // A name of literal objects: what may still stand there and has constants in it, and whether anything else
-    // may.
+    // A name of literal objects: what may still stand there and has constants in it, and whether anything
+    // else may.
     struct Name {
         std::vector<bson::Element> literals;
         bool others = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "proxy/analysis/expression_parts.hpp"
@@ -72,86 +73,121 @@ bool evaluate_scalar(Request& request, const bson::Element& expression, Target t
                               " is computed at its path");
 }
 
-struct Operand {
-    Value value;
-    std::optional<bson::Element> expression = std::nullopt;  // of one with constants, which may be encrypted
-};
-
 // Operands of which one is the value. Many that are alike in what matters are kept as one, so that memory is
 // bounded by what trees are charged for.
 class Operands {
  public:
     void add(Value value, const bson::Element& expression) {
-        if (value.literals) return values_.push_back({std::move(value), expression});
+        const bool constants = value.literals && !value.replaced && is_plain(value.node);
+        if (constants && constants_.size() < constants_max)
+            constants_.push_back(expression);
+        else if (constants)
+            too_many_ = true;
+        else if (keep(value))
+            values_.push_back({std::move(value), expression});
+    }
+
+    // Constants among the operands stand in for whatever encrypted value the others may have: a reader of the
+    // result could not tell the one from the other, and neither may the server. After all were added.
+    [[nodiscard]] bool encrypt_constants(Request& request) {
+        std::vector<const SchemaNode*> others;
+        for (const Operand& operand : values_) {
+            const SchemaNode& node = operand.value.node;
+            const bool known = std::any_of(others.begin(), others.end(), [&](const SchemaNode* other) {
+                return node.is_protected() && other->field == node.field;
+            });
+            if (!known && !is_plain(node)) others.push_back(&node);
+        }
+        if (others.empty()) {
+            if (!constants_.empty() && !has_plain_) values_.push_back({});
+            return true;
+        }
+        if (too_many_)
+            return request.refuse(code::command_not_supported,
+                                  "An expression has more constants beside encrypted fields than fieldgate "
+                                  "encrypts in one go");
+        std::vector<Operand> made;
+        for (const bson::Element& constant : constants_) {
+            Value value;
+            if (!stand_in_for(request, constant, others, nullptr, value.node)) return false;
+            const bool again = value.node.is_protected() &&
+                               std::any_of(made.begin(), made.end(), [&](const Operand& operand) {
+                                   return operand.value.node.field == value.node.field;
+                               });
+            if (!again && keep(value)) made.push_back({std::move(value)});
+        }
+        std::vector<SchemaNode> alike(values_.size());  // what they become, applied when all are known
+        for (std::size_t i = 0; i < values_.size(); ++i) {
+            const Value& value = values_[i].value;
+            if (!value.literals) continue;
+            if (!request.charge(count_nodes(value.node))) return false;
+            alike[i] = value.node.clone();
+            if (!stand_in_for(request, *values_[i].expression, others, &value.node, alike[i])) return false;
+        }
+        for (std::size_t i = 0; i < alike.size(); ++i)
+            if (values_[i].value.literals) values_[i].value.node = std::move(alike[i]);
+        std::move(made.begin(), made.end(), std::back_inserter(values_));
+        return true;
+    }
+
+    [[nodiscard]] bool combine(Request& request, Value& value) {
+        bool first = true;
+        bool has_plain = false;
+        for (Operand& each : values_) {
+            Value& operand = each.value;
+            // No value fits every field, but an update would erase what was there.
+            if (operand.none && !request.updates_by_pipeline) continue;
+            value.replaced = value.replaced || operand.replaced;
+            // What may be plain is as unknown as it was the first time.
+            const bool plain = is_plain(operand.node);
+            if (plain && has_plain) continue;
+            has_plain = has_plain || plain;
+            if (!request.charge(count_nodes(value.node) + count_nodes(operand.node))) return false;
+            value.node =
+                first ? std::move(operand.node) : analysis::merge(std::move(value.node), operand.node);
+            if (first || value.path.empty()) value.path = operand.path;
+            first = false;
+        }
+        value.none = first;
+        return true;
+    }
+
+ private:
+    struct Operand {
+        Value value;
+        std::optional<bson::Element> expression = std::nullopt;
+    };
+    // Nobody writes as many by hand.
+    static constexpr std::size_t constants_max = 100'000;
+
+    bool keep(const Value& value) {
         bool* const like = value.none             ? &has_none_
                            : value.replaced       ? &has_replaced_
                            : is_plain(value.node) ? &has_plain_
                                                   : nullptr;
-        if (like != nullptr && std::exchange(*like, true)) return;
-        values_.push_back({std::move(value)});
+        return like == nullptr || !std::exchange(*like, true);
     }
-    std::vector<Operand>& values() { return values_; }
 
- private:
+    static bool stand_in_for(Request& request, const bson::Element& expression,
+                             const std::vector<const SchemaNode*>& others, const SchemaNode* itself,
+                             SchemaNode& own) {
+        for (const SchemaNode* const other : others) {
+            if (other == itself) continue;
+            const StandIn stood = stand_in(request, expression, *other, own);
+            if (stood == StandIn::refused) return false;
+            if (stood == StandIn::wholly && other->is_protected() && is_plain(own))
+                own = field_node(other->field);
+        }
+        return true;
+    }
+
     std::vector<Operand> values_;
+    std::vector<bson::Element> constants_;  // expressions that are plain and made of constants
+    bool too_many_ = false;
     bool has_none_ = false;
     bool has_replaced_ = false;
     bool has_plain_ = false;
 };
-
-// Constants among the operands stand in for whatever encrypted value the others may have. A reader of the
-// result could not tell the one from the other, and neither may the server.
-bool encrypt_constants(Request& request, std::vector<Operand>& operands) {
-    std::vector<const SchemaNode*> others;
-    for (const Operand& operand : operands) {
-        const SchemaNode& node = operand.value.node;
-        const bool known = std::any_of(others.begin(), others.end(), [&](const SchemaNode* other) {
-            return node.is_protected() && other->field == node.field;
-        });
-        if (!known && !is_plain(node)) others.push_back(&node);
-    }
-    if (others.empty()) return true;
-    std::vector<SchemaNode> alike(operands.size());  // what they become, applied when all are known
-    for (std::size_t i = 0; i < operands.size(); ++i) {
-        const Value& value = operands[i].value;
-        if (!value.literals || !operands[i].expression) continue;
-        if (!request.charge(count_nodes(value.node))) return false;
-        alike[i] = value.node.clone();
-        for (const SchemaNode* const other : others) {
-            if (other == &value.node) continue;
-            const StandIn stood = stand_in(request, *operands[i].expression, *other, alike[i]);
-            if (stood == StandIn::refused) return false;
-            if (stood == StandIn::wholly && other->is_protected() && is_plain(alike[i]))
-                alike[i] = field_node(other->field);
-        }
-    }
-    for (std::size_t i = 0; i < operands.size(); ++i)
-        if (operands[i].value.literals && operands[i].expression)
-            operands[i].value.node = std::move(alike[i]);
-    return true;
-}
-
-// Of several operands one is the value.
-bool combine(Request& request, std::vector<Operand>& operands, Value& value) {
-    bool first = true;
-    bool has_plain = false;
-    for (Operand& each : operands) {
-        Value& operand = each.value;
-        // No value fits every field, but an update would erase what was there.
-        if (operand.none && !request.updates_by_pipeline) continue;
-        value.replaced = value.replaced || operand.replaced;
-        // What may be plain is as unknown as it was the first time.
-        const bool plain = is_plain(operand.node);
-        if (plain && has_plain) continue;
-        has_plain = has_plain || plain;
-        if (!request.charge(count_nodes(value.node) + count_nodes(operand.node))) return false;
-        value.node = first ? std::move(operand.node) : analysis::merge(std::move(value.node), operand.node);
-        if (first || value.path.empty()) value.path = operand.path;
-        first = false;
-    }
-    value.none = first;
-    return true;
-}
 
 // A condition or a comparison: what stands in it becomes part of no value.
 template <class Walk>
@@ -206,7 +242,7 @@ bool evaluate_membership(Request& request, const bson::Element& operands) {
 bool evaluate_condition(Request& request, const bson::Element& operands, Target target, Value& value) {
     constexpr std::string_view name = "$cond";
     constexpr std::array<std::string_view, 3> names = {"if", "then", "else"};
-    std::vector<Operand> branches(2);
+    Operands branches;
     std::size_t count = 0;
     if (!operands.is_array() && !operands.is_document())
         return refuse_shape(request, name, "if, then and else");
@@ -219,13 +255,13 @@ bool evaluate_condition(Request& request, const bson::Element& operands, Target 
         if (at == names.begin()) {
             if (!walk_condition(request, operand)) return false;
         } else {
-            Operand& branch = branches[static_cast<std::size_t>(at - names.begin()) - 1];
-            branch.expression = operand;
-            if (!evaluate(request, operand, target, branch.value)) return false;
+            Value branch;
+            if (!evaluate(request, operand, target, branch)) return false;
+            branches.add(std::move(branch), operand);
         }
     }
     if (count != 3) return refuse_shape(request, name, "if, then and else, once each");
-    return encrypt_constants(request, branches) && combine(request, branches, value);
+    return branches.encrypt_constants(request) && branches.combine(request, value);
 }
 
 bool evaluate_if_null(Request& request, const bson::Element& operands, Target target, Value& value) {
@@ -241,7 +277,7 @@ bool evaluate_if_null(Request& request, const bson::Element& operands, Target ta
         values.add(std::move(operand), expression);
     }
     if (count < 2) return refuse_shape(request, "$ifNull", "two operands or more");
-    return encrypt_constants(request, values.values()) && combine(request, values.values(), value);
+    return values.encrypt_constants(request) && values.combine(request, value);
 }
 
 bool evaluate_branches(Request& request, const bson::Element& operands, Target target, Value& value) {
@@ -272,7 +308,7 @@ bool evaluate_branches(Request& request, const bson::Element& operands, Target t
             }
         }
     }
-    return encrypt_constants(request, values.values()) && combine(request, values.values(), value);
+    return values.encrypt_constants(request) && values.combine(request, value);
 }
 
 bool evaluate_operator(Request& request, const bson::Element& op, Target target, Value& value) {
@@ -359,7 +395,7 @@ bool evaluate_array(Request& request, bson::DocumentView array, Target target, V
         inner.literals = false;
         elements.add(std::move(inner), element);
     }
-    if (!combine(request, elements.values(), value)) return false;
+    if (!elements.combine(request, value)) return false;
     value.none = false;
     value.node = array_of(std::move(value.node));
     return true;

@@ -108,7 +108,8 @@ std::string_view in_words(ExpressionRule rule) {
         case ExpressionRule::condition:
         case ExpressionRule::if_null:
         case ExpressionRule::branches:
-            return "followed: constants beside an encrypted field are encrypted like it; what may be encrypted "
+            return "followed: constants beside an encrypted field are encrypted like it; what may be "
+                   "encrypted "
                    "or not cannot be used again";
         case ExpressionRule::variables:
             return "followed: variables may stand for encrypted fields";

@@ -42,7 +42,7 @@ class KmsTransport final : public keys::KmsTransport {
 
  private:
     struct State;
-    std::shared_ptr<State> state_;
+    std::unique_ptr<State> state_;
 };
 
 }  // namespace fieldgate::net

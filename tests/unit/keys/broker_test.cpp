@@ -253,6 +253,7 @@ TEST_F(BrokerTest, refuses_keys_it_cannot_unwrap_and_says_why) {
     };
     KeyDocument remote = key_of(1);
     remote.provider = "aws:eu";
+    remote.master_key = crypto::kms::AwsMasterKey{"eu-west-1", "alias/k", ""};
     KeyDocument named_local = key_of(1);
     named_local.provider = "local:other";
     KeyDocument flipped = key_of(1);

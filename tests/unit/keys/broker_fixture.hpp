@@ -51,7 +51,6 @@ struct BrokerTest : ::testing::Test {
         Kms::Providers providers;
         providers.emplace("local", make_local_kms(secret_of(1)));
         auto scripted = std::make_unique<ScriptedProvider>();
-        scripted->takes_any_master_key = true;  // what a masterKey says is key_document_test's matter
         aws = scripted.get();
         providers.emplace("aws", std::move(scripted));
         return providers;
@@ -83,6 +82,7 @@ struct BrokerTest : ::testing::Test {
                                   std::uint8_t fill = 7) {
         KeyDocument key = key_of(id_fill, std::move(alt_names));
         key.provider = "aws";
+        key.master_key = aws_key;
         key.wrapped.assign(1, fill);
         return key;
     }

@@ -198,6 +198,7 @@ class ScriptedProvider final : public KmsProvider {
     }
 };
 
-inline const crypto::kms::MasterKeyDescription aws_key = crypto::kms::AwsMasterKey{"eu", "arn:aws", {}};
+inline const crypto::kms::MasterKeyDescription aws_key =
+    crypto::kms::AwsMasterKey{"eu-west-1", "arn:aws:kms:eu-west-1:1:key/x", {}};
 
 }  // namespace fieldgate::keys::testing

@@ -83,14 +83,14 @@ std::optional<UnixTime> parse_utc_time(std::string_view text) {
 }
 
 Result<Request> aws_web_identity_request(const Endpoint& endpoint, std::string_view role_arn,
-                                         std::string_view session_name, std::span<const std::uint8_t> token) {
+                                         std::string_view session_name, const SecretBuffer& token) {
     SecretBuffer body;
     append_text(body, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=");
     append_text(body, percent_encode(role_arn));
     append_text(body, "&RoleSessionName=");
     append_text(body, percent_encode(session_name));
     append_text(body, "&WebIdentityToken=");
-    append_percent_encoded(body, text_of(token));
+    append_percent_encoded(body, text_of(token.expose_secret()));
     return HttpRequest("POST", endpoint, "/")
         .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
         .finish(body);

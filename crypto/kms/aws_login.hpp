@@ -25,7 +25,7 @@ struct AwsSession {
 // The Security Token Service's AssumeRoleWithWebIdentity: unsigned, the web identity's token is the proof.
 [[nodiscard]] Result<Request> aws_web_identity_request(const Endpoint& endpoint, std::string_view role_arn,
                                                        std::string_view session_name,
-                                                       std::span<const std::uint8_t> token);
+                                                       const SecretBuffer& token);
 [[nodiscard]] Result<AwsSession> aws_read_web_identity(const Reply& reply);
 
 // What the container's and the instance's metadata services answer with.

@@ -71,7 +71,7 @@ Result<Request> post(const VaultServer& server, std::string_view target, const S
 // {"role_id": ..., "secret_id": ...}
 Result<Request> login_request(const VaultServer& server, std::string_view mount, std::string_view name_key,
                               std::string_view name, std::string_view secret_key,
-                              std::span<const std::uint8_t> secret) {
+                              const SecretBuffer& secret) {
     const auto path = encode_path(mount);
     if (!path) {
         return Failure{Failure::Kind::credentials, 0, "auth_mount_not_valid",
@@ -85,7 +85,7 @@ Result<Request> login_request(const VaultServer& server, std::string_view mount,
     append_text(body, ", ");
     append_json_quoted(body, secret_key);
     append_text(body, ": ");
-    append_json_quoted(body, text_of(secret));
+    append_json_quoted(body, text_of(secret.expose_secret()));
     append_text(body, "}");
     return post(server, "/v1/auth/" + *path + "/login", nullptr, body);
 }
@@ -189,12 +189,12 @@ Result<DataKey> vault_read_decrypted(const Reply& reply, bool login_can_help) {
 }
 
 Result<Request> vault_app_role_request(const VaultServer& server, std::string_view mount,
-                                       std::string_view role_id, std::span<const std::uint8_t> secret_id) {
+                                       std::string_view role_id, const SecretBuffer& secret_id) {
     return login_request(server, mount, "role_id", role_id, "secret_id", secret_id);
 }
 
 Result<Request> vault_kubernetes_request(const VaultServer& server, std::string_view mount,
-                                         std::string_view role, std::span<const std::uint8_t> jwt) {
+                                         std::string_view role, const SecretBuffer& jwt) {
     return login_request(server, mount, "role", role, "jwt", jwt);
 }
 

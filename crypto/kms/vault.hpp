@@ -43,11 +43,9 @@ struct VaultServer {
 
 // Logins. `mount` is where the method is mounted below auth/.
 [[nodiscard]] Result<Request> vault_app_role_request(const VaultServer& server, std::string_view mount,
-                                                     std::string_view role_id,
-                                                     std::span<const std::uint8_t> secret_id);
+                                                     std::string_view role_id, const SecretBuffer& secret_id);
 [[nodiscard]] Result<Request> vault_kubernetes_request(const VaultServer& server, std::string_view mount,
-                                                       std::string_view role,
-                                                       std::span<const std::uint8_t> jwt);
+                                                       std::string_view role, const SecretBuffer& jwt);
 struct VaultLogin {
     SecretBuffer token;
     std::optional<std::chrono::seconds> lease;  // nothing: it does not end

@@ -27,7 +27,7 @@ TEST(KmsAwsLogin, dates) {
 
 TEST(KmsAwsLogin, a_web_identity_is_posted_as_a_form) {
     const auto request = aws_web_identity_request(sts, "arn:aws:iam::111122223333:role/field gate",
-                                                  "fieldgate", bytes_of("ey.J&=+/x"));
+                                                  "fieldgate", SecretBuffer(bytes_of("ey.J&=+/x")));
     EXPECT_EQ(text_of(request->bytes),
               "POST / HTTP/1.1\r\n"
               "Host: sts.eu-west-1.amazonaws.com\r\n"

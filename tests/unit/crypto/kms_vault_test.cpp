@@ -187,23 +187,24 @@ TEST(KmsVault, the_text_of_a_failure_says_what_vault_said) {
 
 TEST(KmsVault, logins_are_posted) {
     const VaultServer spaced{{"vault.example", 443, true}, "clinic"};
-    EXPECT_EQ(text_of(vault_app_role_request(spaced, "approle", "id", bytes_of("s\"ecret"))->bytes),
-              "POST /v1/auth/approle/login HTTP/1.1\r\n"
-              "Host: vault.example\r\n"
-              "X-Vault-Request: true\r\n"
-              "X-Vault-Namespace: clinic\r\n"
-              "Content-Type: application/json\r\n"
-              "Content-Length: 42\r\n"
-              "Connection: keep-alive\r\n"
-              "\r\n"
-              R"({"role_id": "id", "secret_id": "s\"ecret"})");
-    const std::string text =
-        text_of(vault_kubernetes_request(server, "team a/k8s", "fieldgate", bytes_of("ey.J"))->bytes);
+    EXPECT_EQ(
+        text_of(vault_app_role_request(spaced, "approle", "id", SecretBuffer(bytes_of("s\"ecret")))->bytes),
+        "POST /v1/auth/approle/login HTTP/1.1\r\n"
+        "Host: vault.example\r\n"
+        "X-Vault-Request: true\r\n"
+        "X-Vault-Namespace: clinic\r\n"
+        "Content-Type: application/json\r\n"
+        "Content-Length: 42\r\n"
+        "Connection: keep-alive\r\n"
+        "\r\n"
+        R"({"role_id": "id", "secret_id": "s\"ecret"})");
+    const std::string text = text_of(
+        vault_kubernetes_request(server, "team a/k8s", "fieldgate", SecretBuffer(bytes_of("ey.J")))->bytes);
     EXPECT_TRUE(text.starts_with("POST /v1/auth/team%20a/k8s/login HTTP/1.1\r\n"));
     EXPECT_TRUE(text.ends_with("\r\n\r\n{\"role\": \"fieldgate\", \"jwt\": \"ey.J\"}"));
     EXPECT_EQ(text.find("X-Vault-Token"), std::string::npos);
     for (const std::string_view mount : {"", "..", "a/../b", "/a"})
-        EXPECT_EQ(described(vault_app_role_request(server, mount, "id", bytes_of("s"))),
+        EXPECT_EQ(described(vault_app_role_request(server, mount, "id", SecretBuffer(bytes_of("s")))),
                   "credentials auth_mount_not_valid");
 }
 

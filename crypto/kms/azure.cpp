@@ -68,11 +68,11 @@ std::string azure_resource(const Endpoint& vault, std::string_view identity_plat
 
 std::optional<Failure> azure_problem_of(const AzureMasterKey& master_key) {
     if (!is_key_name(master_key.key_name)) {
-        return Failure{Failure::Kind::refused, 0, "key_name_malformed",
+        return Failure{Failure::Kind::refused, 0, "key_name_not_valid",
                        "the master key's keyName is not 1 to 127 letters, digits and hyphens"};
     }
     if (!master_key.key_version.empty() && !is_key_version(master_key.key_version)) {
-        return Failure{Failure::Kind::refused, 0, "key_version_malformed",
+        return Failure{Failure::Kind::refused, 0, "key_version_not_valid",
                        "the master key's keyVersion is not 32 letters and digits"};
     }
     return std::nullopt;

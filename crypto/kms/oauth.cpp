@@ -83,7 +83,7 @@ Result<Request> FormBody::post(const Endpoint& endpoint, std::string_view target
     return HttpRequest("POST", endpoint, target)
         .header("Accept", "application/json")
         .header("Content-Type", "application/x-www-form-urlencoded")
-        .finish(body_.expose_secret());
+        .finish(body_);
 }
 
 bool is_token_file(const SecretBuffer& file_contents) {
@@ -95,19 +95,23 @@ Result<Request> bearer_post(const Endpoint& endpoint, std::string_view target, c
                             std::string_view after) {
     SecretBuffer body;
     append_text(body, before);
-    const SecretBuffer digits = base64_encode(value, alphabet);
-    body.append(digits.expose_secret());
+    append_text(body, base64_encode(value, alphabet));
     append_text(body, after);
     return HttpRequest("POST", endpoint, target)
         .header("Accept", "application/json")
-        .secret_header("Authorization", "Bearer ", token.value.expose_secret())
+        .secret_header("Authorization", "Bearer ", token.value)
         .header("Content-Type", "application/json")
-        .finish(body.expose_secret());
+        .finish(body);
 }
 
 Result<JsonReply> read_success(const Reply& reply, const Answerer& answerer) {
     if (reply.status != 200) return failure_of(reply, answerer);
     return JsonReply::parse(reply);
+}
+
+Result<JsonReply> read_json_file(const SecretBuffer& contents) {
+    return JsonReply::parse(
+        {.status = 200, .retry_after = {}, .body = SecretBuffer(contents.expose_secret())});
 }
 
 Result<Token> read_token(const Reply& reply, const Answerer& answerer, UnixTime now) {
@@ -135,7 +139,7 @@ Result<DataKey> read_data_key(const Reply& reply, const Answerer& answerer, std:
     if (!json) return json.error();
     const auto bytes = read_base64(*json, answerer, path, alphabet);
     if (!bytes) return bytes.error();
-    return data_key_of(bytes->expose_secret());
+    return data_key_of(*bytes);
 }
 
 Result<std::vector<std::uint8_t>> read_wrapped_key(const JsonReply& json, const Answerer& answerer,

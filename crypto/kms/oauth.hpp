@@ -54,6 +54,9 @@ struct Answerer {
 // "error.code" or "error" of the reply), or "http_<status>" if there is none.
 [[nodiscard]] Result<JsonReply> read_success(const Reply& reply, const Answerer& answerer);
 
+// A file of JSON: an object, bounded as replies are.
+[[nodiscard]] Result<JsonReply> read_json_file(const SecretBuffer& contents);
+
 // access_token, expires_in (a number, or digits), token_type Bearer or none. `malformed`, code
 // "reply_not_valid", otherwise. Ends are at most a week ahead, whatever the reply says.
 [[nodiscard]] Result<Token> read_token(const Reply& reply, const Answerer& answerer, UnixTime now);

@@ -181,7 +181,7 @@ Result<crypto::kms::AzureApplication> AzureTokens::application() const {
     }
     auto platform = crypto::kms::parse_endpoint(address, 443);
     if (!platform) {
-        return missing("identity_platform_malformed",
+        return missing("identity_platform_not_valid",
                        "identity_platform_endpoint (or AZURE_AUTHORITY_HOST) is not of the form host[:port]");
     }
     return crypto::kms::AzureApplication{std::move(*platform),
@@ -195,7 +195,7 @@ Result<Request> AzureTokens::request(const std::string& resource) const {
         const auto metadata = crypto::kms::parse_metadata_address(
             settings_.metadata_endpoint.empty() ? default_metadata : settings_.metadata_endpoint);
         if (!metadata) {
-            return missing("metadata_endpoint_malformed",
+            return missing("metadata_endpoint_not_valid",
                            "metadata_endpoint is not of the form http://host[:port]");
         }
         return crypto::kms::azure_managed_login(*metadata, setting(settings_.client_id, "AZURE_CLIENT_ID"),
@@ -224,7 +224,7 @@ Result<Request> AzureTokens::request(const std::string& resource) const {
     const auto contents = environment_.read_file(file);
     if (!contents) return contents.error();
     if (!crypto::kms::is_token_file(*contents)) {
-        return missing("token_file_malformed", file + " does not hold a token");
+        return missing("token_file_not_valid", file + " does not hold a token");
     }
     return crypto::kms::azure_federated_login(*known, *contents, resource);
 }

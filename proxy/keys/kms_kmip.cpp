@@ -183,7 +183,7 @@ class KmipWrap final : public WrapOperation {
 // What is wrong with a masterKey whichever way it is used.
 std::optional<Failure> problem_of(const KmipMasterKey& master_key) {
     if (crypto::kms::is_kmip_identifier(master_key.key_id)) return std::nullopt;
-    return refused("key_id_malformed", master_key.key_id.empty()
+    return refused("key_id_not_valid", master_key.key_id.empty()
                                            ? "the master key has no keyId"
                                            : "the master key's keyId is not 1 to 256 printable characters");
 }

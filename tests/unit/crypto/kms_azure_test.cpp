@@ -165,15 +165,15 @@ TEST(Azure, lets_nothing_into_a_path_but_names) {
     EXPECT_EQ(problem("a"), "ok");
     EXPECT_EQ(problem("Clinic-Master-1"), "ok");
     EXPECT_EQ(problem(std::string(127, 'a')), "ok");
-    EXPECT_EQ(problem(std::string(128, 'a')), "refused key_name_malformed");
+    EXPECT_EQ(problem(std::string(128, 'a')), "refused key_name_not_valid");
     for (const char* const name :
          {"", "..", "a/b", "a%2fb", "a?b", "a b", "a\r\nX: y", "a.b", "a_b", "\xc3\xa9"}) {
-        EXPECT_EQ(problem(name), "refused key_name_malformed") << name;
+        EXPECT_EQ(problem(name), "refused key_name_not_valid") << name;
     }
     EXPECT_EQ(problem("a", version), "ok");
-    EXPECT_EQ(problem("a", version.substr(1)), "refused key_version_malformed");
-    EXPECT_EQ(problem("a", version + "0"), "refused key_version_malformed");
-    EXPECT_EQ(problem("a", version.substr(1) + "/"), "refused key_version_malformed");
+    EXPECT_EQ(problem("a", version.substr(1)), "refused key_version_not_valid");
+    EXPECT_EQ(problem("a", version + "0"), "refused key_version_not_valid");
+    EXPECT_EQ(problem("a", version.substr(1) + "/"), "refused key_version_not_valid");
 }
 
 }  // namespace

@@ -124,7 +124,7 @@ TEST(Oauth, names_failures_as_the_provider_does) {
         failure(403, R"({"error":{"code":"Forbidden","message":"Caller is not authorized.\r\nCaller: x"}})");
     EXPECT_EQ(azure.code, "Forbidden");
     EXPECT_EQ(azure.status, 403);
-    EXPECT_EQ(azure.text, "The manager answered with status 403: Caller is not authorized.  Caller: x");
+    EXPECT_EQ(azure.text, "The manager answered with status 403: Caller is not authorized. Caller: x");
     EXPECT_EQ(failure(403, R"({"error":{"code":403,"message":"no","status":"PERMISSION_DENIED"}})").code,
               "PERMISSION_DENIED");
     const Failure oauth =

@@ -310,17 +310,17 @@ TEST_F(Azure, says_which_setting_is_missing) {
     EXPECT_EQ(outcome(settings), "credentials client_secret_missing");
     settings = with_secret();
     settings.identity_platform_endpoint = "https://login.example.com";
-    EXPECT_EQ(outcome(settings), "credentials identity_platform_malformed");
+    EXPECT_EQ(outcome(settings), "credentials identity_platform_not_valid");
     settings = with_secret();
     settings.source = Source::workload_identity;
     EXPECT_EQ(outcome(settings), "credentials token_file_missing");
     settings.federated_token_file = "/nowhere";
     EXPECT_EQ(outcome(settings), "credentials file_unreadable");
     outside.files = {{"/nowhere", "a b\r\nc"}};
-    EXPECT_EQ(outcome(settings), "credentials token_file_malformed");
+    EXPECT_EQ(outcome(settings), "credentials token_file_not_valid");
     settings.source = Source::managed_identity;
     settings.metadata_endpoint = "https://metadata";
-    EXPECT_EQ(outcome(settings), "credentials metadata_endpoint_malformed");
+    EXPECT_EQ(outcome(settings), "credentials metadata_endpoint_not_valid");
 }
 
 TEST_F(Azure, sends_tokens_to_vaults_and_listed_hosts_only) {
@@ -356,10 +356,10 @@ TEST_F(Azure, refuses_master_keys_that_are_none) {
     EXPECT_EQ(described(provider.wrap(crypto::kms::GcpMasterKey{}, secret_of(7))),
               "refused master_key_mismatch");
     const AzureMasterKey traversal{"clinic.vault.azure.net", "../secrets", ""};
-    EXPECT_EQ(described(provider.unwrap(traversal, wrapped)), "refused key_name_malformed");
-    EXPECT_EQ(described(provider.wrap(traversal, secret_of(7))), "refused key_name_malformed");
+    EXPECT_EQ(described(provider.unwrap(traversal, wrapped)), "refused key_name_not_valid");
+    EXPECT_EQ(described(provider.wrap(traversal, secret_of(7))), "refused key_name_not_valid");
     EXPECT_EQ(described(provider.unwrap(AzureMasterKey{"clinic.vault.azure.net", "m", "..%2f"}, wrapped)),
-              "refused key_version_malformed");
+              "refused key_version_not_valid");
     EXPECT_EQ(described(provider.unwrap(master_key, {})), "malformed wrapped_key_length");
     EXPECT_EQ(described(provider.unwrap(master_key, std::vector<std::uint8_t>(4097))),
               "malformed wrapped_key_length");

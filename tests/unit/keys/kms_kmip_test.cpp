@@ -281,12 +281,12 @@ TEST_F(Kmip, asks_nothing_about_what_cannot_be_a_wrapped_key) {
 TEST_F(Kmip, refuses_master_keys_that_are_none) {
     EXPECT_EQ(unwrap_refusal(AwsMasterKey{}), "refused master_key_mismatch");
     EXPECT_EQ(described(provider.wrap(AwsMasterKey{}, secret_of(7))), "refused master_key_mismatch");
-    EXPECT_EQ(unwrap_refusal(KmipMasterKey{}), "refused key_id_malformed");
+    EXPECT_EQ(unwrap_refusal(KmipMasterKey{}), "refused key_id_not_valid");
     const std::string hostile = "1\n";
-    EXPECT_EQ(unwrap_refusal(key_here(hostile)), "refused key_id_malformed");
-    EXPECT_EQ(described(provider.wrap(key_here(hostile), secret_of(7))), "refused key_id_malformed");
+    EXPECT_EQ(unwrap_refusal(key_here(hostile)), "refused key_id_not_valid");
+    EXPECT_EQ(described(provider.wrap(key_here(hostile), secret_of(7))), "refused key_id_not_valid");
     EXPECT_EQ(unwrap_refusal(key_here(std::string(256, 'a'))), "ok");
-    EXPECT_EQ(unwrap_refusal(key_here(std::string(257, 'a'))), "refused key_id_malformed");
+    EXPECT_EQ(unwrap_refusal(key_here(std::string(257, 'a'))), "refused key_id_not_valid");
 }
 
 // Data keys and master keys go to the configured server, or to those that the configuration lists.

@@ -15,7 +15,8 @@
 #include "config/schema.hpp"
 
 // The configuration as values: built once by config/load.hpp, immutable, shared between threads. Holds no key
-// bytes, only where they are. Field names follow the YAML keys of the README.
+// bytes, only where they are; credentials (of connection strings and key managers) are in it. Field names
+// follow the YAML keys of reference.md.
 namespace fieldgate::config {
 
 struct Upstream {

@@ -53,9 +53,12 @@ void load_commands(Section& root, Config& config) {
 void check_keys_can_be_had(const Node& root, LoadContext& context, const Config& config) {
     const bool protects = std::any_of(config.schemas.begin(), config.schemas.end(),
                                       [](const ProtectedNamespace& n) { return !n.schema->empty(); });
-    if (protects && root.find("kms_providers") == nullptr)
+    const Node* providers = root.find("kms_providers");
+    // A provider that is there and wrong was reported.
+    if (protects && (providers == nullptr ||
+                     (providers->children.empty() && (providers->is_object() || providers->is_null()))))
         context.problems.add(
-            {}, "kms_providers",
+            providers != nullptr ? providers->where : Where{}, "kms_providers",
             "missing: the schemas protect fields, so a key manager is needed: { local: { key_file: "
             "PATH } }");
     if (root.find("schemas") == nullptr && config.unlisted_namespaces == Config::Unlisted::pass)

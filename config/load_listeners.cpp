@@ -25,22 +25,13 @@ bool same_address(const Listener& a, const Listener& b) {
     return (a.host == "localhost" && is_loopback(b.host)) || (b.host == "localhost" && is_loopback(a.host));
 }
 
-std::filesystem::path readable_file(Section& section, const std::string& key) {
-    const auto name = section.string(key);
-    if (!name) return {};
-    std::filesystem::path path = section.context().resolve(*name);
-    const std::string fault = readable_fault(path);
-    if (!fault.empty()) section.problem(*section.take(key), key, "'" + *name + "' " + fault);
-    return path;
-}
-
 TlsServer load_tls(Section& section) {
     using ClientCertificate = TlsServer::ClientCertificate;
     TlsServer tls;
     if (section.require("certificate_key_file", "the certificate chain and its private key, one PEM file") !=
         nullptr)
-        tls.certificate_key_file = readable_file(section, "certificate_key_file");
-    tls.ca_file = readable_file(section, "ca_file");
+        tls.certificate_key_file = section.readable_file("certificate_key_file");
+    tls.ca_file = section.readable_file("ca_file");
     tls.client_certificate =
         section
             .choice<ClientCertificate>("client_certificate", {{"none", ClientCertificate::none},

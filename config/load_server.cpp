@@ -126,39 +126,6 @@ void load_key_vault(Section& root, Config& config) {
     section.finish();
 }
 
-void load_kms_providers(Section& root, Config& config) {
-    Section section(root.context(), root.take("kms_providers"), "kms_providers");
-    if (section.is_present())
-        for (const std::string type : {"aws", "azure", "gcp", "kmip", "vault", "local"}) {
-            if (type != "local") section.unsupported(type);
-            for (const Node& provider : root.take("kms_providers")->children)
-                if (provider.key.starts_with(type + ":")) section.unsupported(provider.key);
-        }
-    if (const Node* node = section.take("local")) {
-        Section local(root.context(), node, "kms_providers.local");
-        if (node->is_object() || node->is_null()) {
-            if (const Node* key = local.require("key_file", "the path of the 96-byte local master key")) {
-                // No { env: } and no inline value: the key must not pass through the environment or this
-                // file.
-                if (!key->is_scalar())
-                    local.problem(*key, "key_file",
-                                  "must be a path: a local master key comes from a file only");
-                else if (const auto path = local.string("key_file")) {
-                    config.local_kms = LocalKms{root.context().resolve(*path)};
-                    const KeyFileCheck check = check_key_file(config.local_kms->key_file);
-                    if (!check.fault.empty())
-                        local.problem(*key, "key_file", "'" + *path + "' " + check.fault);
-                    if (!check.warning.empty())
-                        root.context().warnings.add(key->where, local.path("key_file"),
-                                                    "'" + *path + "' " + check.warning);
-                }
-            }
-            local.finish();
-        }
-    }
-    section.finish();
-}
-
 void load_log(Section& root, Config& config) {
     Section section(root.context(), root.take("log"), "log");
     using Level = Log::Level;

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t unix_path_bytes_max = 107;  // sockaddr_un::sun_path less its terminator
 constexpr std::size_t database_name_bytes_max = 63;
 constexpr std::size_t namespace_bytes_max = 255;
+constexpr std::size_t host_bytes_max = 253;  // of a name in DNS
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -206,6 +207,40 @@ AddressText parse_address(std::string_view text) {
     address.host = host;
     address.port = static_cast<std::uint16_t>(*number);
     return address;
+}
+
+std::string endpoint_fault(std::string_view text) {
+    const std::string forms = "must be HOST or HOST:PORT";
+    if (text.find("://") != std::string_view::npos) return forms + ", without a scheme";
+    if (text.find('/') != std::string_view::npos) return forms + ", without a path";
+    std::string_view host = text;
+    std::string_view port = "443";
+    if (text.starts_with('[')) {
+        const std::size_t end = text.find(']');
+        if (end == std::string_view::npos) return forms;
+        host = text.substr(1, end - 1);
+        const std::string_view rest = text.substr(end + 1);
+        if (!rest.empty()) port = rest.front() == ':' ? rest.substr(1) : "";
+        if (host.find(':') == std::string_view::npos ||
+            host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
+            return "only an IPv6 address stands in brackets";
+    } else if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
+        host = text.substr(0, colon);
+        port = text.substr(colon + 1);
+        if (port.find(':') != std::string_view::npos)
+            return "an IPv6 address must stand in brackets: [::1]:443";
+    }
+    const auto is_host_character = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+               c == '.' || c == '_' || c == ':';
+    };
+    if (host.empty() || host.size() > host_bytes_max || host.front() == '.' || host.front() == '-' ||
+        host.find("..") != std::string_view::npos ||
+        !std::all_of(host.begin(), host.end(), is_host_character))
+        return forms;
+    const auto number = parse_unsigned(port);
+    if (!number || *number == 0 || *number > 65535) return "the port must be a number from 1 to 65535";
+    return {};
 }
 
 std::optional<std::string> closest(std::string_view text, const std::vector<std::string>& candidates) {

@@ -41,6 +41,10 @@ struct AddressText {
 };
 AddressText parse_address(std::string_view text);
 
+// What is wrong with "host", "host:port" or "[v6]:port" of a service, ports from 1; empty: nothing. No
+// scheme, no user, no path.
+std::string endpoint_fault(std::string_view text);
+
 // The candidate that `text` probably meant: one to three edits away, by its length, ignoring case.
 std::optional<std::string> closest(std::string_view text, const std::vector<std::string>& candidates);
 // " (did you mean 'x'?)", or empty.

@@ -157,6 +157,15 @@ std::vector<const Node*> Section::list(const std::string& key) {
     return items;
 }
 
+std::filesystem::path Section::readable_file(const std::string& key) {
+    const auto name = string(key);
+    if (!name) return {};
+    std::filesystem::path path = context_.resolve(*name);
+    const std::string fault = readable_fault(path);
+    if (!fault.empty()) problem(*take(key), key, "'" + *name + "' " + fault);
+    return path;
+}
+
 void Section::problem(const Node& at, const std::string& key, const std::string& what) const {
     context_.problems.add(at.where, path(key), what);
 }

@@ -58,6 +58,8 @@ class Section {
     std::optional<std::chrono::milliseconds> duration(const std::string& key, std::chrono::milliseconds min,
                                                       std::chrono::milliseconds max);
     std::vector<const Node*> list(const std::string& key);
+    // A path, as the process can open it, of a regular file that it may read.
+    std::filesystem::path readable_file(const std::string& key);
 
     template <class Value>
     struct Choice {

@@ -5,6 +5,7 @@
 
 #include "proxy/cluster/mongoc.hpp"
 #include "proxy/cluster/uri.hpp"
+#include "proxy/keys/master_key.hpp"
 
 namespace fieldgate::cluster {
 namespace {
@@ -13,9 +14,6 @@ constexpr std::int32_t socket_timeout_ms = 10000;
 // Members are connected one after the other (checked_stream.cpp): one that swallows packets must leave time
 // to ask the others before the selection ends.
 constexpr std::int32_t connect_timeout_ms = 3000;
-// A key vault is someone else's data: what one query may bring is bounded.
-constexpr std::size_t documents_max = 10000;
-constexpr std::size_t documents_bytes_max = 32u << 20;
 constexpr std::int32_t duplicate_key = 11000;
 
 // Documents of ours are made by bson::Builder; libmongoc gets views of them.
@@ -31,6 +29,12 @@ class BsonView {
  private:
     bson_t value_;
 };
+
+bson::Buffer id_filter(const crypto::KeyId& id) {
+    bson::Buffer buffer;
+    bson::Builder(buffer).append_binary("_id", 4, id.bytes).finish();
+    return buffer;
+}
 
 bson::Buffer name_filter(const keys::KeyRequest& request) {
     bson::Buffer buffer;
@@ -64,6 +68,7 @@ KeyVaultClient::Error error_of(const bson_error_t& error) {
 struct KeyVaultClient::State {
     KeyVaultOptions options;
     std::string uri;
+    std::chrono::milliseconds selection{};
     ClientPtr client;
     CollectionPtr collection;
     ReadPrefsPtr primary{mongoc_read_prefs_new(MONGOC_READ_PRIMARY)};
@@ -88,6 +93,8 @@ struct KeyVaultClient::State {
         if (!mongoc_uri_has_option(parsed.get(), MONGOC_URI_DIRECTCONNECTION)) {
             mongoc_uri_set_option_as_bool(parsed.get(), MONGOC_URI_DIRECTCONNECTION, false);
         }
+        selection = std::chrono::milliseconds(
+            mongoc_uri_get_option_as_int32(parsed.get(), MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 0));
         client = make_client(*parsed);
         collection.reset(
             mongoc_client_get_collection(client.get(), options.database.c_str(), options.collection.c_str()));
@@ -99,23 +106,55 @@ struct KeyVaultClient::State {
         mongoc_write_concern_append(write_concern.get(), majority_write.get());
     }
 
-    keys::KeyVault::Found query(const bson_t* filter, bool bounded) {
+    struct Bounds {
+        std::size_t documents = 0;
+        std::size_t bytes = 0;
+        std::chrono::milliseconds time{};
+    };
+
+    keys::KeyVault::Found query(const bson_t* filter, const Bounds& bounds) {
         keys::KeyVault::Found found;
+        const auto deadline = std::chrono::steady_clock::now() + selection + bounds.time;
         const CursorPtr cursor(
             mongoc_collection_find_with_opts(collection.get(), filter, majority_read.get(), primary.get()));
         std::size_t bytes = 0;
-        const bson_t* document = nullptr;
-        while (mongoc_cursor_next(cursor.get(), &document)) {
+        while (mongoc_cursor_more(cursor.get())) {
+            // An empty batch is not the end of a cursor, and a hostile server's has none.
+            if (std::chrono::steady_clock::now() >= deadline) return {{}, "its answer did not end in time"};
+            const bson_t* document = nullptr;
+            if (!mongoc_cursor_next(cursor.get(), &document)) {
+                bson_error_t error{};
+                if (mongoc_cursor_error(cursor.get(), &error))
+                    return {{}, without_secrets(error.message, uri)};
+                continue;
+            }
             bytes += document->len;
-            if (bounded && (found.documents.size() >= documents_max || bytes > documents_bytes_max)) {
+            if (found.documents.size() >= bounds.documents || bytes > bounds.bytes) {
                 return {{}, "it returned more documents than one query may bring"};
             }
             const std::uint8_t* data = bson_get_data(document);
             found.documents.emplace_back(data, data + document->len);
         }
-        bson_error_t error{};
-        if (mongoc_cursor_error(cursor.get(), &error)) return {{}, without_secrets(error.message, uri)};
         return found;
+    }
+
+    Written write(bool done, const bson_t* reply, const char* matched, const char* changed,
+                  const bson_error_t& error) const {
+        if (!done) return {.error = error_of(error)};
+        const auto count = [&](const char* name) {
+            bson_iter_t iter;
+            return bson_iter_init_find(&iter, reply, name) ? bson_iter_as_int64(&iter) : 0;
+        };
+        return {.matched = count(matched) > 0, .changed = count(changed) > 0, .error = {}};
+    }
+
+    Written update(const bson::Buffer& filter, const bson::Buffer& change) const {
+        OwnedBson reply;
+        bson_error_t error{};
+        const bool done =
+            mongoc_collection_update_one(collection.get(), BsonView(filter).get(), BsonView(change).get(),
+                                         majority_write.get(), reply.out(), &error);
+        return write(done, reply.get(), "matchedCount", "modifiedCount", error);
     }
 };
 
@@ -124,15 +163,22 @@ KeyVaultClient::~KeyVaultClient() = default;
 
 keys::KeyVault::Found KeyVaultClient::find(const keys::KeyRequest& request) {
     const bson::Buffer filter = name_filter(request);
-    keys::KeyVault::Found found = state_->query(BsonView(filter).get(), true);
-    // A client whose discovery dropped its last member would never find it again.
-    if (!found.error.empty()) state_ = std::make_unique<State>(KeyVaultOptions(state_->options));
-    return found;
+    const KeyVaultOptions& options = state_->options;
+    return renewed_after(state_->query(
+        BsonView(filter).get(), {options.documents_max, options.documents_bytes_max, options.query_timeout}));
 }
 
 keys::KeyVault::Found KeyVaultClient::find_all() {
     const OwnedBson everything;
-    return state_->query(everything.get(), false);
+    const KeyVaultOptions& options = state_->options;
+    return renewed_after(state_->query(
+        everything.get(), {options.list_documents_max, options.list_bytes_max, options.list_timeout}));
+}
+
+// A client whose discovery dropped its last member would never find it again.
+keys::KeyVault::Found KeyVaultClient::renewed_after(keys::KeyVault::Found found) {
+    if (!found.error.empty()) state_ = std::make_unique<State>(KeyVaultOptions(state_->options));
+    return found;
 }
 
 std::optional<KeyVaultClient::Error> KeyVaultClient::ensure_name_index() {
@@ -171,6 +217,57 @@ std::optional<KeyVaultClient::Error> KeyVaultClient::insert(const bson::Buffer& 
         return error_of(error);
     }
     return std::nullopt;
+}
+
+KeyVaultClient::Written KeyVaultClient::add_alt_name(const crypto::KeyId& id, const std::string& name) {
+    bson::Buffer change;
+    bson::Builder(change).open_document("$addToSet").append_string("keyAltNames", name).close().finish();
+    return state_->update(id_filter(id), change);
+}
+
+KeyVaultClient::Written KeyVaultClient::remove_alt_name(const crypto::KeyId& id, const std::string& name) {
+    bson::Buffer filter;
+    bson::Builder(filter).append_binary("_id", 4, id.bytes).append_string("keyAltNames", name).finish();
+    // [{$set: {keyAltNames: {$cond: [{$eq: ["$keyAltNames", [name]]}, "$$REMOVE",
+    //                                {$filter: {input: "$keyAltNames", cond: {$ne: ["$$this", name]}}}]}}}],
+    // and the name as a literal, or "$x" would be a field's value.
+    bson::Buffer change;
+    bson::Builder pipeline(change);
+    pipeline.open_document("0").open_document("$set").open_document("keyAltNames").open_array("$cond");
+    pipeline.open_document("0").open_array("$eq").append_string("0", "$keyAltNames").open_array("1");
+    pipeline.open_document("0").append_string("$literal", name).close();
+    pipeline.close().close().close();
+    pipeline.append_string("1", "$$REMOVE");
+    pipeline.open_document("2").open_document("$filter").append_string("input", "$keyAltNames");
+    pipeline.open_document("cond").open_array("$ne").append_string("0", "$$this");
+    pipeline.open_document("1").append_string("$literal", name).close();
+    pipeline.close().close().close().close();
+    pipeline.close().close().close().close().finish();
+    return state_->update(filter, change);
+}
+
+KeyVaultClient::Written KeyVaultClient::rewrap(const keys::KeyDocument& read,
+                                               const keys::KeyDocument& rewrapped) {
+    bson::Buffer filter;
+    bson::Builder(filter)
+        .append_binary("_id", 4, read.id.bytes)
+        .append_binary("keyMaterial", 0, read.wrapped)
+        .finish();
+    bson::Buffer change;
+    bson::Builder builder(change);
+    builder.open_document("$set").append_binary("keyMaterial", 0, rewrapped.wrapped);
+    keys::append_master_key(builder, rewrapped.provider, rewrapped.master_key);
+    builder.close().open_document("$currentDate").append_bool("updateDate", true).close().finish();
+    return state_->update(filter, change);
+}
+
+KeyVaultClient::Written KeyVaultClient::remove(const crypto::KeyId& id) {
+    OwnedBson reply;
+    bson_error_t error{};
+    const bson::Buffer filter = id_filter(id);
+    const bool done = mongoc_collection_delete_one(state_->collection.get(), BsonView(filter).get(),
+                                                   state_->majority_write.get(), reply.out(), &error);
+    return state_->write(done, reply.get(), "deletedCount", "deletedCount", error);
 }
 
 KeyVaultThread::KeyVaultThread(const KeyVaultOptions& options) : client_(options) {}

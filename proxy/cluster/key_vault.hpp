@@ -20,6 +20,15 @@ struct KeyVaultOptions {
     std::chrono::milliseconds selection_timeout{8000};
     // No step takes longer than this, whatever the connection string says: for somebody who looks on.
     std::optional<std::chrono::milliseconds> patience{};
+    // A key vault is someone else's data: what one query may bring, and how long its cursor may go on after a
+    // server was found.
+    std::size_t documents_max = 10'000;
+    std::size_t documents_bytes_max = 32u << 20;
+    std::chrono::milliseconds query_timeout{20'000};
+    // The same for find_all().
+    std::size_t list_documents_max = 1'000'000;
+    std::size_t list_bytes_max = 256u << 20;
+    std::chrono::milliseconds list_timeout{300'000};
 };
 
 // The key vault's collection, asked on one connection of fieldgate's own. Blocking; one thread. Reads are
@@ -32,7 +41,7 @@ class KeyVaultClient {
 
     // The documents of these keys: one query, the drivers' filter.
     keys::KeyVault::Found find(const keys::KeyRequest& request);
-    // Every document; for people, not for the data path.
+    // Every document; for people and rotations, not for the data path.
     keys::KeyVault::Found find_all();
 
     enum class Failure : std::uint8_t { unavailable, duplicate, refused };
@@ -44,8 +53,25 @@ class KeyVaultClient {
     std::optional<Error> ensure_name_index();
     std::optional<Error> insert(const bson::Buffer& document);
 
+    // What a write to one key found. Nothing is written where nothing matched.
+    struct Written {
+        bool matched = false;
+        bool changed = false;
+        std::optional<Error> error;
+    };
+    // `duplicate`: another key has the name (given the index).
+    Written add_alt_name(const crypto::KeyId& id, const std::string& name);
+    // Matched: the key has the name. The field goes with its last name, as the unique index and drivers want
+    // it (CSFLE specification, "removeKeyAltName").
+    Written remove_alt_name(const crypto::KeyId& id, const std::string& name);
+    // The same data key under another master key; updateDate becomes the server's time. Not matched: the key
+    // is gone, or somebody else has rewrapped it since `read` was read, and nothing is overwritten.
+    Written rewrap(const keys::KeyDocument& read, const keys::KeyDocument& rewrapped);
+    Written remove(const crypto::KeyId& id);
+
  private:
     struct State;
+    keys::KeyVault::Found renewed_after(keys::KeyVault::Found found);
     std::unique_ptr<State> state_;
 };
 

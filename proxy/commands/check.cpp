@@ -13,6 +13,7 @@
 #include "proxy/commands/key_use.hpp"
 #include "proxy/commands/upstream_options.hpp"
 #include "proxy/keys/broker.hpp"
+#include "proxy/keys/kms_local.hpp"
 #include "proxy/net/preflight.hpp"
 
 namespace fieldgate::commands {
@@ -26,6 +27,17 @@ class DirectKeyVault final : public keys::KeyVault {
 
  private:
     cluster::KeyVaultClient& client_;
+};
+
+// The local provider sends nothing.
+class NoTransport final : public keys::KmsTransport {
+ public:
+    void send(const std::string&, crypto::kms::Request, std::chrono::milliseconds, Done done) override {
+        done(crypto::kms::Failure{.kind = crypto::kms::Failure::Kind::unavailable,
+                                  .code = "not_asked",
+                                  .text = "only the local provider is asked"});
+    }
+    void after(std::chrono::milliseconds, std::function<void()>) override {}
 };
 
 // One line for each thing that was tried; the exit code of the whole.
@@ -118,7 +130,11 @@ void check_keys(const config::Config& config, crypto::MasterKey master_key, Repo
     DirectKeyVault vault(*client);
     keys::BrokerOptions options;
     options.key_vault_namespace = name;
-    keys::Broker broker(vault, std::move(master_key), std::move(options));
+    NoTransport transport;
+    keys::Kms::Providers providers;
+    providers.emplace("local", keys::make_local_kms(std::move(master_key)));
+    keys::Kms kms(transport, std::move(providers));
+    keys::Broker broker(vault, kms, std::move(options));
     broker.request(request, [&](const keys::KeyResult& result) {
         for (const auto& [alt_name, answer] : result.alt_names) {
             if (const auto* id = std::get_if<crypto::KeyId>(&answer)) {

@@ -15,6 +15,10 @@ class Category final : public boost::system::error_category {
                 return "success";
             case Errc::not_bson:
                 return "it is not a well-formed document";
+            case Errc::nested_too_deep:
+                return "it is nested deeper than key documents are";
+            case Errc::too_large:
+                return "it has more than 1 MiB";
             case Errc::unknown_field:
                 return "it has a field that key documents do not have";
             case Errc::duplicate_field:
@@ -27,6 +31,8 @@ class Category final : public boost::system::error_category {
                 return "keyMaterial is missing";
             case Errc::key_material_not_binary:
                 return "keyMaterial must be a binary of subtype 0";
+            case Errc::key_material_length:
+                return "keyMaterial must have 1 to 8192 bytes";
             case Errc::creation_date_missing:
                 return "creationDate is missing";
             case Errc::creation_date_not_date:
@@ -59,6 +65,20 @@ class Category final : public boost::system::error_category {
                 return "masterKey.provider is missing";
             case Errc::master_key_provider_not_name:
                 return "masterKey.provider must be `type` or `type:name`, of letters, digits and underscores";
+            case Errc::master_key_provider_unknown:
+                return "masterKey.provider must be local, aws, azure, gcp, kmip or vault, or a named one of "
+                       "these";
+            case Errc::master_key_field_missing:
+                return "masterKey lacks a field that its provider needs";
+            case Errc::master_key_field_type:
+                return "a field of masterKey is not of its type";
+            case Errc::master_key_field_length:
+                return "a text of masterKey is empty or has more than 2048 bytes";
+            case Errc::master_key_field_characters:
+                return "a text of masterKey has characters that it cannot have";
+            case Errc::master_key_endpoint_malformed:
+                return "an endpoint of masterKey must be host or host:port, and the host must have a dot "
+                       "(except KMIP's)";
         }
         return "unknown error";
     }

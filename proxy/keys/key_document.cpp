@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
-#include <cctype>
 #include <optional>
+#include <unordered_set>
 
+#include "proxy/bson/error.hpp"
 #include "proxy/keys/error.hpp"
+#include "proxy/keys/master_key.hpp"
 
 namespace fieldgate::keys {
 namespace {
@@ -18,6 +20,9 @@ using bson::Type;
 
 constexpr std::uint8_t binary_subtype_generic = 0;
 constexpr std::uint8_t binary_subtype_uuid = 4;
+
+// A sound one has one level, masterKey and keyAltNames; the others are for errors that name the field.
+constexpr std::uint32_t nesting_levels_max = 4;
 
 std::optional<crypto::KeyId> read_uuid(const Element& element) {
     if (element.type() != Type::binary) return std::nullopt;
@@ -40,6 +45,7 @@ error_code read_key_material(const Element& element, KeyDocument& key) {
         return Errc::key_material_not_binary;
     }
     const bson::Bytes data = element.binary().data;
+    if (data.empty() || data.size() > key_material_bytes_max) return Errc::key_material_length;
     key.wrapped.assign(data.begin(), data.end());
     return {};
 }
@@ -69,45 +75,26 @@ error_code read_version(const Element& element, KeyDocument&) {
 
 error_code read_alt_names(const Element& element, KeyDocument& key) {
     if (!element.is_array()) return Errc::alt_names_not_array;
+    std::unordered_set<std::string_view> seen;
     for (const Element& name : element.document()) {
         if (!name.is_string() || !is_utf8(name.string())) return Errc::alt_name_not_string;
-        if (std::ranges::find(key.alt_names, name.string()) != key.alt_names.end())
-            return Errc::alt_name_twice;
+        if (!seen.insert(name.string()).second) return Errc::alt_name_twice;
         key.alt_names.emplace_back(name.string());
     }
     return {};
 }
 
-// `type` or `type:name` (CSFLE specification, "KMS provider names").
-bool is_provider_name(std::string_view text) {
-    const auto is_word = [](std::string_view part) {
-        return !part.empty() && std::ranges::all_of(part, [](char c) {
-            return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-        });
-    };
-    const std::size_t colon = text.find(':');
-    return is_word(text.substr(0, colon)) &&
-           (colon == std::string_view::npos || is_word(text.substr(colon + 1)));
-}
-
 error_code read_master_key(const Element& element, KeyDocument& key) {
     if (!element.is_document()) return Errc::master_key_not_document;
-    const DocumentView master_key = element.document();
-    for (const Element& field : master_key) {
-        if (master_key.count(field.key()) > 1) return Errc::master_key_duplicate_field;
-    }
-    const auto provider = master_key.find("provider");
+    const auto provider = element.document().find("provider");
     if (!provider) return Errc::master_key_provider_missing;
     if (!provider->is_string() || !is_provider_name(provider->string())) {
         return Errc::master_key_provider_not_name;
     }
+    auto master_key = parse_master_key(provider->string(), element.document(), MasterKeyUse::stored);
+    if (!master_key) return master_key.error();
     key.provider = provider->string();
-    const std::string_view type = provider->string().substr(0, provider->string().find(':'));
-    if (type == "local") {
-        for (const Element& field : master_key) {
-            if (field.key() != "provider") return Errc::master_key_unknown_field;
-        }
-    }
+    key.master_key = std::move(*master_key);
     return {};
 }
 
@@ -131,8 +118,11 @@ constexpr std::array field_table{
 }  // namespace
 
 boost::system::result<KeyDocument> parse_key_document(bson::Bytes document) {
-    const auto checked = DocumentView::check(document, bson::Limits{});
-    if (!checked) return Errc::not_bson;
+    if (document.size() > key_document_bytes_max) return Errc::too_large;
+    const auto checked = DocumentView::check(document, bson::Limits{nesting_levels_max});
+    if (!checked) {
+        return checked.error() == bson::Errc::nested_too_deep ? Errc::nested_too_deep : Errc::not_bson;
+    }
 
     KeyDocument key;
     std::bitset<field_table.size()> seen;
@@ -181,11 +171,9 @@ bson::Buffer build_key_document(const KeyDocument& key) {
     document.append_binary("keyMaterial", binary_subtype_generic, key.wrapped)
         .append_date("creationDate", key.creation_unix_ms)
         .append_date("updateDate", key.update_unix_ms)
-        .append_int32("status", static_cast<std::int32_t>(key.status))
-        .open_document("masterKey")
-        .append_string("provider", key.provider)
-        .close()
-        .finish();
+        .append_int32("status", static_cast<std::int32_t>(key.status));
+    append_master_key(document, key.provider, key.master_key);
+    document.finish();
     return buffer;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crypto/key_id.hpp"
+#include "crypto/kms/master_key.hpp"
 #include "proxy/bson/builder.hpp"
 #include "proxy/bson/view.hpp"
 
@@ -21,12 +22,17 @@ struct KeyDocument {
     std::int64_t update_unix_ms = 0;
     std::int64_t status = 0;  // 0 enabled, 1 disabled; drivers read it and enforce nothing, and so do we
     std::string provider;     // masterKey.provider, "local" or "aws:eu"
+    crypto::kms::MasterKeyDescription master_key;  // the rest of masterKey, of the provider's kind
 
     friend bool operator==(const KeyDocument&, const KeyDocument&) = default;
 };
 
+// Bounds that drivers do not have: whoever writes the key vault must not be able to make reading it
+// expensive. The longest wrapped key is RSA's, 1 KB with 8192 bits.
+inline constexpr std::size_t key_material_bytes_max = 8192;
+inline constexpr std::size_t key_document_bytes_max = 1u << 20;
+
 // Strict: what a driver would refuse is refused, with one error for each rule. `document` is checked here.
-// The masterKey of a provider other than local is only looked at as far as its provider.
 boost::system::result<KeyDocument> parse_key_document(bson::Bytes document);
 
 // What can be said of a document that parse_key_document() refused: whom its refusal concerns. Lenient, may
@@ -37,7 +43,7 @@ struct KeyClaims {
 };
 KeyClaims claims_of(bson::Bytes document);
 
-// The document of a new key of the local provider, in the field order of the drivers.
+// The document of a key, in the field order of the drivers.
 bson::Buffer build_key_document(const KeyDocument& key);
 
 // "8f2c61a4-...": as people write UUIDs.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
 #include <future>
 
 #include "proxy/keys/key_document.hpp"
@@ -92,7 +94,174 @@ TEST(KeyVaultClient, takes_no_more_documents_than_a_query_may_bring) {
         const auto found = client.find({});
         EXPECT_EQ(found.error.empty(), count == 10000) << found.error;
         EXPECT_EQ(found.documents.size(), count == 10000 ? count : 0u);
-        EXPECT_EQ(client.find_all().documents.size(), count) << "a list for people has no such limit";
+        EXPECT_EQ(client.find_all().documents.size(), count) << "a list for people has another limit";
+    }
+}
+
+TEST(KeyVaultClient, bounds_what_one_query_may_bring) {
+    const ScriptedServer server(standalone([](bson::DocumentView) {
+        return cursor_reply("encryption.__keyVault", {document_of(1), document_of(2), document_of(3)});
+    }));
+    const std::size_t bytes = 3 * document_of(1).size();
+    struct Case {
+        std::size_t documents;
+        std::size_t bytes;
+        bool fits;
+    };
+    for (const Case& c : {Case{3, bytes, true}, Case{2, bytes, false}, Case{3, bytes - 1, false}}) {
+        KeyVaultOptions options = options_of(server);
+        options.documents_max = options.list_documents_max = c.documents;
+        options.documents_bytes_max = options.list_bytes_max = c.bytes;
+        KeyVaultClient client(options);
+        EXPECT_EQ(client.find({}).error.empty(), c.fits);
+        EXPECT_EQ(client.find_all().error,
+                  c.fits ? "" : "it returned more documents than one query may bring");
+    }
+}
+
+bson::Buffer batch_reply(bson::DocumentView command, std::int64_t cursor_id, bool with_document) {
+    bson::Buffer buffer;
+    bson::Builder builder(buffer);
+    builder.open_document("cursor")
+        .append_int64("id", cursor_id)
+        .append_string("ns", "encryption.__keyVault");
+    builder.open_array(command.find("getMore") ? "nextBatch" : "firstBatch");
+    if (with_document) builder.append_document("0", document_of(1));
+    builder.close().close().append_double("ok", 1).finish();
+    return buffer;
+}
+
+TEST(KeyVaultClient, an_empty_batch_is_not_the_end) {
+    int round = 0;
+    const ScriptedServer server(standalone([&](bson::DocumentView command) {
+        ++round;
+        return batch_reply(command, round < 6 ? 7 : 0, round == 6);
+    }));
+    KeyVaultClient client(options_of(server));
+    const auto found = client.find_all();
+    EXPECT_EQ(found.error, "");
+    EXPECT_EQ(found.documents.size(), 1u);
+}
+
+// A cursor that never ends: libmongoc would follow it for ever.
+TEST(KeyVaultClient, a_cursor_without_end_is_an_error) {
+    std::atomic<int> rounds{0};
+    const ScriptedServer server(standalone([&](bson::DocumentView command) {
+        ++rounds;
+        return batch_reply(command, 7, false);
+    }));
+    KeyVaultOptions options = options_of(server);
+    options.selection_timeout = 100ms;
+    options.query_timeout = 100ms;
+    options.list_timeout = 200ms;
+    KeyVaultClient client(options);
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(client.find({}).error, "its answer did not end in time");
+    const int first = rounds;
+    EXPECT_GT(first, 1) << "it was a cursor";
+    EXPECT_EQ(client.find_all().error, "its answer did not end in time");
+    EXPECT_GT(rounds, first) << "asked again on a connection of its own";
+    EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
+}
+
+// What a write sent, and what came of it.
+struct WriteCase {
+    KeyVaultClient::Written written;
+    std::string command;
+};
+WriteCase write_with(const std::function<KeyVaultClient::Written(KeyVaultClient&)>& write,
+                     std::int32_t matched = 1, std::int32_t modified = 1) {
+    const ScriptedServer server(standalone([&](bson::DocumentView) {
+        bson::Buffer buffer;
+        bson::Builder(buffer)
+            .append_int32("n", matched)
+            .append_int32("nModified", modified)
+            .append_double("ok", 1)
+            .finish();
+        return buffer;
+    }));
+    KeyVaultClient client(options_of(server));
+    WriteCase result;
+    result.written = write(client);
+    result.command = server.commands().at(0);
+    EXPECT_NE(result.command.find(R"("writeConcern" : { "w" : "majority" })"), std::string::npos)
+        << result.command;
+    return result;
+}
+
+constexpr const char* zero_id =
+    R"("_id" : { "$binary" : { "base64" : "AAAAAAAAAAAAAAAAAAAAAA==", "subType" : "04" } })";
+
+TEST(KeyVaultClient, adds_a_name) {
+    const auto add = [](KeyVaultClient& client) { return client.add_alt_name({}, "n"); };
+    const WriteCase done = write_with(add);
+    EXPECT_NE(done.command.find(std::string(R"("q" : { )") + zero_id +
+                                R"( }, "u" : { "$addToSet" : { "keyAltNames" : "n" } })"),
+              std::string::npos)
+        << done.command;
+    EXPECT_TRUE(done.written.matched);
+    EXPECT_TRUE(done.written.changed);
+    EXPECT_FALSE(write_with(add, 1, 0).written.changed);
+    EXPECT_FALSE(write_with(add, 0, 0).written.matched);
+}
+
+TEST(KeyVaultClient, removes_a_name_and_the_field_with_its_last) {
+    const auto remove = [](KeyVaultClient& client) { return client.remove_alt_name({}, "$n"); };
+    const WriteCase done = write_with(remove);
+    EXPECT_NE(
+        done.command.find(
+            std::string(R"("q" : { )") + zero_id +
+            R"(, "keyAltNames" : "$n" }, "u" : [ { "$set" : { "keyAltNames" : { "$cond" : [ )"
+            R"({ "$eq" : [ "$keyAltNames", [ { "$literal" : "$n" } ] ] }, "$$REMOVE", )"
+            R"({ "$filter" : { "input" : "$keyAltNames", "cond" : { "$ne" : [ "$$this", { "$literal" : "$n" } ] } } } ] } } } ])"),
+        std::string::npos)
+        << done.command;
+    EXPECT_TRUE(done.written.matched);
+    EXPECT_FALSE(write_with(remove, 0, 0).written.matched);
+}
+
+TEST(KeyVaultClient, rewraps_only_what_was_read) {
+    keys::KeyDocument read;
+    read.wrapped = {1, 2, 3};
+    read.provider = "local";
+    keys::KeyDocument rewrapped = read;
+    rewrapped.wrapped = {4, 5, 6};
+    rewrapped.provider = "aws:eu";
+    rewrapped.master_key = crypto::kms::AwsMasterKey{"r", "k", ""};
+    const auto rewrap = [&](KeyVaultClient& client) { return client.rewrap(read, rewrapped); };
+    const WriteCase done = write_with(rewrap);
+    EXPECT_NE(
+        done.command.find(
+            std::string(R"("q" : { )") + zero_id +
+            R"(, "keyMaterial" : { "$binary" : { "base64" : "AQID", "subType" : "00" } } }, "u" : { "$set" : )"
+            R"({ "keyMaterial" : { "$binary" : { "base64" : "BAUG", "subType" : "00" } }, "masterKey" : )"
+            R"({ "provider" : "aws:eu", "region" : "r", "key" : "k" } }, "$currentDate" : { "updateDate" : true } })"),
+        std::string::npos)
+        << done.command;
+    EXPECT_TRUE(done.written.matched);
+    EXPECT_FALSE(write_with(rewrap, 0, 0).written.matched) << "somebody else was there";
+}
+
+TEST(KeyVaultClient, removes_a_key) {
+    const auto remove = [](KeyVaultClient& client) { return client.remove({}); };
+    const WriteCase done = write_with(remove);
+    EXPECT_NE(done.command.find(std::string(R"("q" : { )") + zero_id + R"( }, "limit" : 1)"),
+              std::string::npos)
+        << done.command;
+    EXPECT_TRUE(done.written.matched);
+    EXPECT_FALSE(write_with(remove, 0, 0).written.matched);
+}
+
+TEST(KeyVaultClient, writes_that_are_refused_say_why) {
+    const ScriptedServer server(
+        standalone([](bson::DocumentView) { return error_reply(13, "not authorized on encryption"); }));
+    KeyVaultClient client(options_of(server));
+    for (const auto& written : {client.add_alt_name({}, "n"), client.remove_alt_name({}, "n"),
+                                client.rewrap({}, {}), client.remove({})}) {
+        ASSERT_TRUE(written.error.has_value());
+        EXPECT_EQ(written.error->kind, KeyVaultClient::Failure::refused);
+        EXPECT_NE(written.error->text.find("not authorized"), std::string::npos);
+        EXPECT_FALSE(written.matched);
     }
 }
 
@@ -135,6 +304,18 @@ TEST(KeyVaultClient, tells_a_duplicate_from_other_refusals) {
     const auto error = client.insert(document_of(1));
     ASSERT_TRUE(error.has_value());
     EXPECT_EQ(error->kind, KeyVaultClient::Failure::duplicate);
+}
+
+TEST(KeyVaultClient, a_name_of_another_key_is_a_duplicate) {
+    const ScriptedServer server(standalone([](bson::DocumentView) {
+        return bson::from_json(
+                   R"({"n": 0, "writeErrors": [{"index": 0, "code": 11000, "errmsg": "E11000"}], "ok": 1})")
+            .value();
+    }));
+    KeyVaultClient client(options_of(server));
+    const auto written = client.add_alt_name({}, "n");
+    ASSERT_TRUE(written.error.has_value());
+    EXPECT_EQ(written.error->kind, KeyVaultClient::Failure::duplicate);
 }
 
 TEST(KeyVaultThread, answers_on_its_own_thread) {

@@ -105,5 +105,19 @@ TEST_F(Examples, tls_loads_without_a_warning) {
     EXPECT_EQ(config.listeners[2].unix_path, "/run/fieldgate/doctors.sock");
 }
 
+TEST_F(Examples, key_managers_load_without_a_warning) {
+    for (const char* file :
+         {"aws-secret.txt", "azure-secret.txt", "kmip.pem", "vault-token", "authority.pem"})
+        directory.write(file, "x\n");
+    directory.write("gcp.json", "{}");
+    directory.write("old-master-key.bin", std::string(96, 'o'));
+    const Loaded loaded = load_example("kms.yaml");
+    for (const Problem& warning : loaded.warnings) ADD_FAILURE() << warning.text();
+    std::vector<std::string> names;
+    for (const KmsProvider& provider : loaded.config->kms_providers) names.push_back(provider.name);
+    EXPECT_EQ(names, (std::vector<std::string>{"local", "local:old", "aws", "aws:eu", "azure", "azure:aks",
+                                               "gcp", "gcp:key", "kmip", "vault", "vault:pods"}));
+}
+
 }  // namespace
 }  // namespace fieldgate::config

@@ -195,12 +195,6 @@ const BadRow bad_rows[] = {
     {good + "key_vault: { name_space: a.b }\n",
      {"6: key_vault.name_space: unknown key (did you mean 'namespace'?)"}},
     // kms_providers
-    {kms("{ aws: {} }"), {"2: kms_providers.aws: not supported by this version"}},
-    {kms("{ azure: {}, gcp: {}, kmip: {}, vault: {} }"),
-     {"2: kms_providers.azure: not supported", "2: kms_providers.gcp: not supported",
-      "2: kms_providers.kmip: not supported", "2: kms_providers.vault: not supported"}},
-    {kms("{ \"aws:eu\": {}, \"local:2\": {} }"),
-     {"2: kms_providers.aws:eu: not supported", "2: kms_providers.local:2: not supported"}},
     {kms("{ locl: {} }"), {"2: kms_providers.locl: unknown key (did you mean 'local'?)"}},
     {kms("{ local: {} }"), {"2: kms_providers.local.key_file: missing"}},
     {kms("{ local: }"), {"2: kms_providers.local.key_file: missing"}},
@@ -215,6 +209,10 @@ const BadRow bad_rows[] = {
      {"2: kms_providers.local.key_file: missing", "2: kms_providers.local.key: unknown key"}},
     {good_upstream + good_schemas + good_roles + good_listeners,
      {"0: kms_providers: missing: the schemas protect fields"}},
+    {kms("{}"), {"2: kms_providers: missing: the schemas protect fields"}},
+    {kms(""), {"2: kms_providers: missing: the schemas protect fields"}},
+    {kms("[]"), {"2: kms_providers: must be a mapping, not a list"}},
+    {kms("5"), {"2: kms_providers: must be a mapping, not a number"}},
     // schemas
     {schemas("[]"), {"3: schemas: must be a mapping, not a list"}},
     {schemas("{ db.c: {} }"), {"3: schemas.db.c: missing: file: PATH or schema:"}},
@@ -433,10 +431,12 @@ TEST_F(Load, reports_all_problems_at_once_in_the_order_of_the_lines) {
     directory.write("bad.json", "{ \"bsonType\": \"object\",\n \"required\": [],\n \"x\": 1 }");
     expect_problems(
         problems_of("listeners: []\nlog: { level: x }\nschemas: { db.c: { file: bad.json } }\nupstream: {}\n"
-                    "kms_providers: { aws: {} }\nlog: 5\n"),
+                    "kms_providers: { kmip: {} }\nlog: 5\n"),
         {"1: listeners: at least one", "2: log.level: must be", "4: upstream.uri: missing",
-         "5: kms_providers.aws: not supported", "6: duplicate key 'log', first on line 2",
-         "bad.json:2: JSON schema keyword 'required'", "bad.json:3: Unknown $jsonSchema keyword: 'x'"});
+         "5: kms_providers.kmip.endpoint: missing",
+         "5: kms_providers.kmip.tls: certificate_key_file is missing",
+         "6: duplicate key 'log', first on line 2", "bad.json:2: JSON schema keyword 'required'",
+         "bad.json:3: Unknown $jsonSchema keyword: 'x'"});
 }
 
 TEST_F(Load, a_file_that_cannot_be_read_is_a_problem_without_a_line) {

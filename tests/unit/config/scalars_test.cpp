@@ -105,6 +105,45 @@ TEST(Scalars, addresses_have_three_forms) {
     EXPECT_EQ(parse_address("unix:" + std::string(107, 'p')).fault, "");
 }
 
+TEST(Scalars, endpoints_are_hosts_with_or_without_a_port) {
+    for (const char* text : {"h", "kms.eu-west-1.amazonaws.com", "h:1", "h:65535", "127.0.0.1:8443", "[::1]",
+                             "[::1]:8200", "a_b.svc.cluster.local", "localhost"})
+        EXPECT_EQ(endpoint_fault(text), "") << text;
+    EXPECT_EQ(endpoint_fault(std::string(253, 'h')), "");
+    struct Row {
+        std::string text;
+        const char* fault;
+    };
+    const Row rows[] = {
+        {"", "HOST or HOST:PORT"},
+        {"https://h", "without a scheme"},
+        {"h/path", "without a path"},
+        {"h:0", "1 to 65535"},
+        {"h:65536", "1 to 65535"},
+        {"h:", "1 to 65535"},
+        {"h:x", "1 to 65535"},
+        {"h:080", "1 to 65535"},
+        {":443", "HOST or HOST:PORT"},
+        {"u@h", "HOST or HOST:PORT"},
+        {"h h", "HOST or HOST:PORT"},
+        {"*.h", "HOST or HOST:PORT"},
+        {"a..b", "HOST or HOST:PORT"},
+        {".a", "HOST or HOST:PORT"},
+        {"-a", "HOST or HOST:PORT"},
+        {"h?x", "HOST or HOST:PORT"},
+        {"h\n", "HOST or HOST:PORT"},
+        {"::1:443", "brackets"},
+        {"[::1", "HOST or HOST:PORT"},
+        {"[h]", "only an IPv6"},
+        {"[]", "only an IPv6"},
+        {"[::1]443", "1 to 65535"},
+        {std::string(254, 'h'), "HOST or HOST:PORT"},
+    };
+    for (const Row& row : rows)
+        EXPECT_NE(endpoint_fault(row.text).find(row.fault), std::string::npos)
+            << row.text << ": " << endpoint_fault(row.text);
+}
+
 TEST(Scalars, other_addresses_are_refused) {
     const std::string long_path = "unix:" + std::string(108, 'p');
     struct Row {

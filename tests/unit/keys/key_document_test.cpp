@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <functional>
+#include <iterator>
+#include <set>
 
 #include "proxy/keys/error.hpp"
+#include "proxy/keys/master_key.hpp"
 #include "tests/unit/keys/support.hpp"
 
 namespace fieldgate::keys {
@@ -70,13 +74,28 @@ TEST(KeyDocument, accepts_what_drivers_accept) {
         {"version 0", [](Parts& p) { p.more = [](Builder& b) { b.append_int32("version", 0); }; }},
         {"disabled", [](Parts& p) { p.status = [](Builder& b) { b.append_int32("status", 1); }; }},
         {"status as long", [](Parts& p) { p.status = [](Builder& b) { b.append_int64("status", 0); }; }},
-        {"named provider with its own fields",
+        {"provider that is not the first field",
          [](Parts& p) {
              p.master_key = [](Builder& b) {
                  b.open_document("masterKey")
+                     .append_string("region", "r")
                      .append_string("provider", "aws:eu_1")
                      .append_string("key", "k")
                      .close();
+             };
+         }},
+        {"material of one byte",
+         [](Parts& p) { p.material = [](Builder& b) { b.append_binary("keyMaterial", 0, Bytes(1, 1)); }; }},
+        {"material of 8 KiB",
+         [](Parts& p) {
+             p.material = [](Builder& b) { b.append_binary("keyMaterial", 0, Bytes(8192, 1)); };
+         }},
+        {"ten thousand names",
+         [](Parts& p) {
+             p.alt_names = [](Builder& b) {
+                 b.open_array("keyAltNames");
+                 for (int i = 0; i < 10000; ++i) b.append_string(std::to_string(i), std::to_string(i));
+                 b.close();
              };
          }},
         {"names beyond ASCII",
@@ -132,6 +151,12 @@ TEST(KeyDocument, names_what_is_wrong) {
          [](Parts& p) { p.material = [](Builder& b) { b.append_binary("keyMaterial", 6, wrapped); }; }},
         {"material of a string", Errc::key_material_not_binary,
          [](Parts& p) { p.material = [](Builder& b) { b.append_string("keyMaterial", "x"); }; }},
+        {"no byte of material", Errc::key_material_length,
+         [](Parts& p) { p.material = [](Builder& b) { b.append_binary("keyMaterial", 0, {}); }; }},
+        {"material of 8 KiB and a byte", Errc::key_material_length,
+         [](Parts& p) {
+             p.material = [](Builder& b) { b.append_binary("keyMaterial", 0, Bytes(8193, 1)); };
+         }},
         {"no creation date", Errc::creation_date_missing, [](Parts& p) { p.created = nothing; }},
         {"creation date of a number", Errc::creation_date_not_date,
          [](Parts& p) { p.created = [](Builder& b) { b.append_int64("creationDate", 1); }; }},
@@ -175,6 +200,14 @@ TEST(KeyDocument, names_what_is_wrong) {
          master([](Builder& b) { b.append_string("provider", "aws:"); })},
         {"provider with a line end", Errc::master_key_provider_not_name,
          master([](Builder& b) { b.append_string("provider", "aws:a\nb"); })},
+        {"provider of another type", Errc::master_key_provider_unknown,
+         master([](Builder& b) { b.append_string("provider", "hsm"); })},
+        {"provider of another type, named", Errc::master_key_provider_unknown,
+         master([](Builder& b) { b.append_string("provider", "Local:a"); })},
+        {"provider longer than 256 bytes", Errc::master_key_provider_not_name,
+         master([](Builder& b) { b.append_string("provider", "local:" + std::string(251, 'a')); })},
+        {"an error of its fields", Errc::master_key_field_missing,
+         master([](Builder& b) { b.append_string("provider", "kmip"); })},
         {"local with more", Errc::master_key_unknown_field,
          master([](Builder& b) { b.append_string("provider", "local").append_string("endpoint", "h.x"); })},
         {"named local with more", Errc::master_key_unknown_field,
@@ -200,12 +233,37 @@ TEST(KeyDocument, refuses_bytes_that_are_no_document) {
     EXPECT_EQ(parse_key_document(document).error(), Errc::not_bson);
 }
 
+TEST(KeyDocument, hostile_nesting_and_sizes_are_named) {
+    const auto nested = [](int levels) {
+        Parts parts;
+        parts.more = [levels](Builder& b) {
+            for (int i = 0; i < levels; ++i) b.open_document("x");
+            for (int i = 0; i < levels; ++i) b.close();
+        };
+        return parse_key_document(parts.build()).error();
+    };
+    EXPECT_EQ(nested(4), Errc::unknown_field);
+    EXPECT_EQ(nested(5), Errc::nested_too_deep);
+    EXPECT_EQ(nested(10000), Errc::nested_too_deep);
+
+    const auto filled = [](std::size_t bytes) {
+        Parts parts;
+        const std::size_t rest = parts.build().size() + std::string_view("1.x..2....").size();
+        parts.more = [&](Builder& b) { b.append_string("x", std::string(bytes - rest + 2, 'x')); };
+        const Buffer document = parts.build();
+        EXPECT_EQ(document.size(), bytes);
+        return parse_key_document(document).error();
+    };
+    EXPECT_EQ(filled(key_document_bytes_max), Errc::unknown_field);
+    EXPECT_EQ(filled(key_document_bytes_max + 1), Errc::too_large);
+}
+
 TEST(KeyDocument, every_error_has_a_sentence_of_its_own) {
     std::set<std::string> sentences;
-    for (int value = 1; value <= static_cast<int>(Errc::master_key_provider_not_name); ++value) {
+    for (int value = 1; value <= static_cast<int>(Errc::master_key_endpoint_malformed); ++value) {
         sentences.insert(error_category().message(value));
     }
-    EXPECT_EQ(sentences.size(), static_cast<std::size_t>(Errc::master_key_provider_not_name));
+    EXPECT_EQ(sentences.size(), static_cast<std::size_t>(Errc::master_key_endpoint_malformed));
     EXPECT_FALSE(sentences.contains("unknown error"));
 }
 
@@ -214,6 +272,44 @@ TEST(KeyDocument, is_written_as_it_is_read) {
     const auto read = parse_key_document(build_key_document(key));
     ASSERT_TRUE(read) << read.error().message();
     EXPECT_EQ(*read, key);
+}
+
+Buffer bytes_of_hex(std::string_view hex) {
+    Buffer bytes;
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+        bytes.push_back(static_cast<std::uint8_t>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+    }
+    return bytes;
+}
+
+// tests/support/key_document_vectors.py wrote them with libmongocrypt.
+TEST(KeyDocument, is_byte_for_byte_what_drivers_write) {
+    std::ifstream file(FIELDGATE_SOURCE_DIR "/tests/vectors/key-documents.json");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto vectors = bson::from_json(text);
+    ASSERT_TRUE(vectors);
+    std::set<std::string> types;
+    const auto root = bson::DocumentView::unchecked(*vectors);
+    for (const bson::Element& element : root.find("documents")->document()) {
+        const auto row = element.document();
+        SCOPED_TRACE(bson::to_json(row.find("masterKey")->document().bytes()));
+        const std::string provider(row.find("provider")->string());
+        types.emplace(provider_type(provider));
+        const Buffer document = bytes_of_hex(row.find("document")->string());
+        const auto key = parse_key_document(document);
+        ASSERT_TRUE(key) << key.error().message();
+        EXPECT_EQ(key->provider, provider);
+        EXPECT_EQ(build_key_document(*key), document);
+
+        // The masterKey that was asked for, plus what the key manager added.
+        auto asked = parse_master_key(provider, row.find("masterKey")->document(), MasterKeyUse::wanted);
+        ASSERT_TRUE(asked) << asked.error().message();
+        if (auto* kmip = std::get_if<crypto::kms::KmipMasterKey>(&*asked); kmip != nullptr) {
+            if (kmip->key_id.empty()) kmip->key_id = "13";
+        }
+        EXPECT_EQ(*asked, key->master_key);
+    }
+    EXPECT_EQ(types, (std::set<std::string>{"aws", "azure", "gcp", "kmip", "local"}));
 }
 
 TEST(KeyDocument, is_written_in_the_drivers_field_order) {

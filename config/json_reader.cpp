@@ -1,7 +1,6 @@
 #include "config/json_reader.hpp"
 
 #include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/src.hpp>
 #include <limits>
 #include <string_view>
 #include <unordered_map>

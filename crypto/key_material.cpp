@@ -1,5 +1,7 @@
 #include "crypto/key_material.hpp"
 
+#include "crypto/base64_digits.hpp"
+
 #include <cstddef>
 
 namespace fieldgate::crypto {
@@ -7,29 +9,6 @@ namespace {
 
 bool is_space(std::uint8_t byte) {
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
-}
-
-// The value of a base64 digit, or 64 and above. Arithmetic instead of a table, so that no cache line depends
-// on the key.
-unsigned sextet(std::uint8_t byte) {
-    const unsigned c = byte;
-    unsigned value = 64;
-    value = c - 'A' < 26 ? c - 'A' : value;
-    value = c - 'a' < 26 ? c - 'a' + 26 : value;
-    value = c - '0' < 10 ? c - '0' + 52 : value;
-    value = c == '+' ? 62 : value;
-    value = c == '/' ? 63 : value;
-    return value;
-}
-
-// The inverse of sextet().
-std::uint8_t digit(unsigned value) {
-    unsigned c = value + 'A';
-    c = value >= 26 ? value - 26 + 'a' : c;
-    c = value >= 52 ? value - 52 + '0' : c;
-    c = value == 62 ? '+' : c;
-    c = value == 63 ? '/' : c;
-    return static_cast<std::uint8_t>(c);
 }
 
 // Base64 of 96 bytes has exactly 128 digits and needs no padding.
@@ -63,7 +42,7 @@ result<MasterKey> parse_master_key(std::span<const std::uint8_t> file_contents) 
     for (std::size_t group = 0; group < key_digit_count / 4; ++group) {
         unsigned bits = 0;
         for (std::size_t i = 0; i < 4; ++i) {
-            const unsigned value = sextet(digits[group * 4 + i]);
+            const unsigned value = base64_value(digits[group * 4 + i]);
             invalid |= value & 64;
             bits = bits << 6 | (value & 63);
         }
@@ -86,7 +65,7 @@ SecretBuffer format_master_key(const MasterKey& key) {
     for (std::size_t group = 0; group < key_digit_count / 4; ++group) {
         const unsigned bits = static_cast<unsigned>(bytes[group * 3]) << 16 |
                               static_cast<unsigned>(bytes[group * 3 + 1]) << 8 | bytes[group * 3 + 2];
-        for (std::size_t i = 0; i < 4; ++i) out[group * 4 + i] = digit(bits >> (18 - 6 * i) & 63);
+        for (std::size_t i = 0; i < 4; ++i) out[group * 4 + i] = base64_digit(bits >> (18 - 6 * i) & 63);
     }
     out[key_digit_count] = '\n';
     return text;

@@ -14,7 +14,6 @@
 #include <stdexcept>
 #include <thread>
 #include <utility>
-#include <variant>
 
 #include "crypto/locked_memory.hpp"
 #include "proxy/cluster/key_vault.hpp"
@@ -24,6 +23,9 @@
 #include "proxy/commands/commands.hpp"
 #include "proxy/commands/upstream_options.hpp"
 #include "proxy/keys/broker_thread.hpp"
+#include "proxy/keys/kms_providers.hpp"
+#include "proxy/keys/kms_words.hpp"
+#include "proxy/net/kms_transport.hpp"
 #include "proxy/net/server.hpp"
 #include "proxy/observe/log.hpp"
 
@@ -64,8 +66,37 @@ keys::BrokerOptions broker_options(const config::Config& config) {
             "a key's name was moved to another key in the key vault; it is refused until a restart",
             {{"name", name}, {"key", keys::uuid_text(pinned)}, {"claimed_by", keys::uuid_text(claimed)}});
     };
-    options.on_failure = [](const keys::KeyError& error) {
-        log::error("a data key cannot be had", {{"error", error.errmsg}});
+    // What the key manager said is for the operator: clients get the first text only.
+    options.on_failure = [](const keys::KeyError& error, const std::string& detail) {
+        log::error("a data key cannot be had", {{"error", error.errmsg}, {"detail", detail}});
+    };
+    options.on_refresh_failure = [](const keys::KeyError& error, const std::string& detail) {
+        log::warn("a data key could not be fetched ahead of time and is used until it expires",
+                  {{"error", error.errmsg}, {"detail", detail}});
+    };
+    return options;
+}
+
+std::string_view name_of(keys::KmsCall call) {
+    switch (call) {
+        case keys::KmsCall::login:
+            return "login";
+        case keys::KmsCall::wrap:
+            return "wrap";
+        case keys::KmsCall::unwrap:
+            return "unwrap";
+    }
+    return "?";
+}
+
+keys::KmsOptions kms_options() {
+    keys::KmsOptions options;
+    options.on_done = [](const std::string& provider, keys::KmsCall call,
+                         const crypto::kms::Failure* failure) {
+        log::debug("KMS", {{"provider", provider},
+                           {"call", name_of(call)},
+                           {"outcome", failure == nullptr ? "ok" : keys::kind_name(failure->kind)},
+                           {"detail", failure == nullptr ? std::string() : failure->text}});
     };
     return options;
 }
@@ -126,6 +157,7 @@ class Signals {
 // What serves beside the sockets. Destroyed after the server stopped.
 struct Backend {
     std::unique_ptr<cluster::KeyVaultThread> key_vault;
+    std::unique_ptr<net::KmsTransport> kms_transport;
     std::unique_ptr<keys::BrokerThread> broker;
     std::unique_ptr<cluster::NamespaceResolver> namespaces;
     std::unique_ptr<cluster::Watcher> watcher;
@@ -159,6 +191,7 @@ struct Backend {
     // the process ends without it. The keys are erased by then.
     bool stop(std::chrono::milliseconds patience) {
         broker.reset();
+        kms_transport.reset();
         std::mutex mutex;
         std::condition_variable changed;
         bool stopped = false;
@@ -181,10 +214,16 @@ struct Backend {
     }
 };
 
-int run_server(const std::shared_ptr<const config::Config>& config, crypto::MasterKey* master_key) {
+int run_server(const std::shared_ptr<const config::Config>& config) {
     Backend backend;
+    keys::Kms::Providers kms_providers;
     std::unique_ptr<net::Server> server;
     try {
+        kms_providers = keys::make_kms_providers(*config, keys::system_environment());
+        if (!crypto::every_page_is_locked()) {
+            log::warn("key memory cannot be locked (RLIMIT_MEMLOCK): keys could reach the swap device");
+        }
+        backend.kms_transport = std::make_unique<net::KmsTransport>(config->kms_providers);
         server =
             std::make_unique<net::Server>(config, backend.services(), commands::upstream_options(*config));
         server->listen();
@@ -196,10 +235,9 @@ int run_server(const std::shared_ptr<const config::Config>& config, crypto::Mast
         backend.key_vault = std::make_unique<cluster::KeyVaultThread>(
             cluster::KeyVaultOptions{config->key_vault.uri, config->key_vault.database,
                                      config->key_vault.collection, config->upstream.election_wait});
-        std::optional<crypto::MasterKey> local;
-        if (master_key != nullptr) local = std::move(*master_key);
-        backend.broker = std::make_unique<keys::BrokerThread>(*backend.key_vault, std::move(local),
-                                                              broker_options(*config));
+        backend.broker = std::make_unique<keys::BrokerThread>(*backend.key_vault, *backend.kms_transport,
+                                                              std::move(kms_providers),
+                                                              broker_options(*config), kms_options());
         backend.namespaces = std::make_unique<cluster::NamespaceResolver>(cluster::NamespaceOptions{
             .uri = config->upstream.uri,
             .facts_of = &analysis::facts_of,
@@ -259,16 +297,7 @@ int serve(const ServeOptions& options) {
     });
     raise_descriptor_limit();
 
-    auto master_key = commands::load_master_key(*config);
-    if (const auto* error = std::get_if<commands::MasterKeyError>(&master_key);
-        error != nullptr && config->local_kms) {
-        log::error("the local master key cannot be read", {{"error", error->text}});
-        return commands::exit_configuration;
-    }
-    if (!crypto::every_page_is_locked()) {
-        log::warn("key memory cannot be locked (RLIMIT_MEMLOCK): keys could reach the swap device");
-    }
-    return run_server(config, std::get_if<crypto::MasterKey>(&master_key));
+    return run_server(config);
 }
 
 }  // namespace fieldgate

@@ -5,7 +5,9 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,7 +42,7 @@ struct Request {
 };
 
 // Replies are bounded before they are read: no key manager's is larger.
-inline constexpr std::size_t reply_bytes_max = 64 * 1024;
+inline constexpr std::size_t reply_bytes_max = 65'536;
 
 struct Reply {
     int status = 0;
@@ -72,5 +74,13 @@ using Result = boost::system::result<T, Failure>;
 
 // result::value() of a failed one is our own mistake.
 [[noreturn]] void throw_exception_from_error(const Failure& failure, const boost::source_location& where);
+
+// Text as bytes, and bytes as text. Views of the argument.
+[[nodiscard]] inline std::span<const std::uint8_t> bytes_of(std::string_view text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+[[nodiscard]] inline std::string_view text_of(std::span<const std::uint8_t> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 }  // namespace fieldgate::crypto::kms

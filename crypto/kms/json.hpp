@@ -12,7 +12,8 @@
 // providers of proxy/keys.
 namespace fieldgate::crypto::kms {
 
-// A parsed reply: an object whose strings are secrets. Boost.JSON on erasing memory.
+// A parsed reply: an object whose strings are secrets. Boost.JSON on erasing memory. Of a member that stands
+// twice, the last one counts.
 class JsonReply {
  public:
     // `malformed`: no JSON, no object, nested deeper than 16, or larger than reply_bytes_max.
@@ -34,8 +35,9 @@ class JsonReply {
     std::unique_ptr<State> state_;
 };
 
-// A JSON string literal with its quotes.
+// A JSON string literal with its quotes. `text` is UTF-8, which a server may check.
 [[nodiscard]] std::string json_quoted(std::string_view text);
+void append_json_quoted(SecretBuffer& out, std::string_view text);
 
 enum class Base64 : std::uint8_t {
     standard,
@@ -43,7 +45,10 @@ enum class Base64 : std::uint8_t {
 };  // url: without padding when written, either way when read
 [[nodiscard]] SecretBuffer base64_encode(std::span<const std::uint8_t> bytes,
                                          Base64 alphabet = Base64::standard);
-// Strict: nothing but the alphabet and right padding. Nothing otherwise.
+// Of a data key, standard: for the requests that wrap it.
+void append_base64(SecretBuffer& out, const DataKey& key);
+// Strict: nothing but the alphabet, right padding, and zeros in the bits that no byte needs. Nothing
+// otherwise.
 [[nodiscard]] std::optional<SecretBuffer> base64_decode(std::string_view text,
                                                         Base64 alphabet = Base64::standard);
 
@@ -51,8 +56,11 @@ enum class Base64 : std::uint8_t {
 // words
 // ("decrypted key is incorrect length").
 [[nodiscard]] Result<DataKey> data_key_of(std::span<const std::uint8_t> bytes);
+[[nodiscard]] Result<DataKey> data_key_of(const SecretBuffer& bytes);
 
-// A Failure's `code` and `text`, made safe: see Failure.
+// A Failure's `code` and `text`, made safe: see Failure. A text loses runs of more than 48 letters, digits
+// and the like: servers quote what they were sent, and longer than an identifier can only be a token or a
+// key.
 [[nodiscard]] std::string safe_code(std::string_view code);
 [[nodiscard]] std::string safe_text(std::string_view text);
 

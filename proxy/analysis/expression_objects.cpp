@@ -71,6 +71,13 @@ bool lay_over(Request& request, const bson::Element& layer, Target target, Layer
     return true;
 }
 
+// What the value of one name goes to, in an object that goes to `target`: an encrypted field is one with all
+// that is in it.
+Target target_below(Target target, std::string_view name) {
+    const bool whole = target != nullptr && (target->is_protected() || target->unknown);
+    return target == nullptr || whole ? target : target->child(name);
+}
+
 }  // namespace
 
 bool evaluate_merge(Request& request, const bson::Element& operands, Target target, Value& value) {
@@ -137,7 +144,7 @@ bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson
         if (!constant_name && !require_plain(request, *field, op.name, nullptr)) return false;
         if (!set_to) return true;
         // Which name gets the value may only be known at runtime.
-        const Target put = target == nullptr ? nullptr : constant_name ? target->child(text) : strict(target);
+        const Target put = constant_name ? target_below(target, text) : strict(target);
         Value set;
         if (!evaluate(request, *set_to, put, set)) return false;
         if (is_plain(set.node)) return true;
@@ -160,7 +167,7 @@ bool evaluate_by_name(Request& request, const ExpressionOperator& op, const bson
         return refuse_update_of_field(request, text);
     SchemaNode put;
     if (set_to) {
-        const Target there = target != nullptr ? target->child(text) : nullptr;
+        const Target there = target_below(target, text);
         if (!walk_value(request, *set_to, there != nullptr ? there : child, put)) return false;
     }
     value.node = std::move(input.node);

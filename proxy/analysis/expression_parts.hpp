@@ -6,7 +6,8 @@
 #include "proxy/analysis/expressions.hpp"
 
 // What the files that evaluate expressions share: expressions.cpp (operators, comparisons),
-// expression_paths.cpp (paths and variables), expression_objects.cpp (objects as values). Internal to them.
+// expression_paths.cpp (paths and variables), expression_objects.cpp (objects as values), and the
+// accumulators of stages_group.cpp. Internal to them.
 namespace fieldgate::analysis {
 
 [[nodiscard]] bool refuse_shape(Request& request, std::string_view name, std::string_view needs);

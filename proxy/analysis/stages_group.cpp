@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/analysis/expression_parts.hpp"
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/projection.hpp"
 #include "proxy/analysis/stages.hpp"
@@ -40,9 +41,10 @@ constexpr std::array accumulators{
     AccumulatorOperator{"$accumulator", never},
 };
 
-bool require_plain_input(Request& request, const bson::Element& input, std::string_view name) {
+bool require_plain_input(Request& request, const bson::Element& input, std::string_view name,
+                         Target target = nullptr) {
     Value value;
-    if (!evaluate(request, input, nullptr, value)) return false;
+    if (!evaluate(request, input, target, value)) return false;
     return (is_plain(value.node) && !value.replaced) || refuse_expression(request, name, value.path);
 }
 
@@ -82,8 +84,12 @@ bool accumulate(Request& request, const bson::Element& accumulator, Target targe
     if (accumulator.is_document() && !refuse_duplicates(request, accumulator.document(), row->name))
         return false;
     switch (row->rule) {
-        case plain_only:
-            return require_plain_input(request, accumulator, row->name);
+        case plain_only: {
+            // { $sum: 1 } counts, whatever name it counts into.
+            const bool tells_nothing = accumulator.whole_number() == 1;
+            return require_plain_input(request, accumulator, row->name,
+                                       tells_nothing ? nullptr : strict(target));
+        }
         case counts:
             return (accumulator.is_document() && accumulator.document().empty()) ||
                    refuse_operands(request, row->name);
@@ -104,11 +110,16 @@ bool accumulate(Request& request, const bson::Element& accumulator, Target targe
         case top:
         case top_of:
             return accumulate_named(request, *row, accumulator, target, result);
-        case merges:
-            if (!walk_value(request, accumulator, target, result)) return false;
+        case merges: {
+            Value value;
+            if (!evaluate(request, accumulator, target, value)) return false;
+            // It looks into objects, which ciphertext is not.
+            if (value.node.is_protected() || value.node.unknown || value.node.array)
+                return refuse_value(request, row->name, value);
             // Of many documents: each may or may not have what the tree says.
-            if (!is_plain(result)) result = unknown_node();
+            if (!is_plain(value.node)) result = unknown_node();
             return true;
+        }
         case never:
             break;
     }

@@ -4,11 +4,9 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "config/config.hpp"
-#include "crypto/secret.hpp"
 #include "proxy/commands/key_managers.hpp"
 
 // What the executable does besides serving. Each command prints results to `out`, everything else to `err`,
@@ -81,11 +79,5 @@ int install_schema(const std::filesystem::path& file, const InstallSchema& optio
 // without one.
 std::shared_ptr<const config::Config> load_configuration(const std::filesystem::path& file, std::ostream& err,
                                                          std::vector<std::string>* warnings = nullptr);
-
-// The local KMS's master key, read into erasing memory. The error names the file.
-struct MasterKeyError {
-    std::string text;
-};
-std::variant<crypto::MasterKey, MasterKeyError> load_master_key(const config::Config& config);
 
 }  // namespace fieldgate::commands

@@ -4,15 +4,26 @@
 #include <boost/assert.hpp>
 #include <utility>
 
-#include "crypto/key_wrap.hpp"
 #include "proxy/keys/error.hpp"
+#include "proxy/keys/kms_words.hpp"
 
 namespace fieldgate::keys {
 namespace {
 
+using crypto::kms::Failure;
+
 constexpr const char* unsatisfied =
     "not all keys requested were satisfied. Verify that key vault DB/collection name was correctly "
     "specified.";
+
+// Keys in use are refetched when this part of their lifetime is over. The earlier, the longer the outage that
+// nobody notices, and the more questions to the key manager: four for each key and lifetime.
+constexpr int refresh_divisor = 4;
+// Between attempts that failed; a lifetime of a minute has two seconds.
+std::chrono::milliseconds refresh_pause(std::chrono::milliseconds lifetime) {
+    using std::chrono::milliseconds;
+    return std::clamp(lifetime / 30, milliseconds(500), milliseconds(5000));
+}
 
 std::string name_text(const std::string& alt_name) {
     return "key named `" + alt_name + "`";
@@ -29,8 +40,8 @@ bool Broker::Flight::contains(const KeyDocument& key) const {
            });
 }
 
-Broker::Broker(KeyVault& vault, std::optional<crypto::MasterKey> local_master_key, BrokerOptions options)
-    : vault_(vault), local_master_key_(std::move(local_master_key)), options_(std::move(options)) {}
+Broker::Broker(KeyVault& vault, Kms& kms, BrokerOptions options)
+    : vault_(vault), kms_(kms), options_(std::move(options)) {}
 
 void Broker::request(const KeyRequest& keys, Done done) {
     const Clock::time_point now = options_.now();
@@ -49,9 +60,7 @@ void Broker::request(const KeyRequest& keys, Done done) {
         waiting.done(std::move(waiting.result));
         return;
     }
-    for (const crypto::KeyId& id : waiting.ids) {
-        if (!flight_ || !flight_->ids.contains(id)) queued_ids_.insert(id);
-    }
+    for (const crypto::KeyId& id : waiting.ids) enqueue(id);
     for (const std::string& name : waiting.alt_names) {
         if (!flight_ || !flight_->alt_names.contains(name)) queued_names_.insert(name);
     }
@@ -59,16 +68,25 @@ void Broker::request(const KeyRequest& keys, Done done) {
     send_query();
 }
 
-bool Broker::answer_id(const crypto::KeyId& id, KeyResult& result, Clock::time_point now) const {
-    if (const auto ready = ready_.find(id); ready != ready_.end() && ready->second.expires > now) {
-        result.ids.emplace_back(id, ready->second);
+bool Broker::is_under_way(const crypto::KeyId& id) const {
+    return (flight_ && flight_->ids.contains(id)) || unwrapping_.contains(id);
+}
+
+void Broker::enqueue(const crypto::KeyId& id) {
+    if (!is_under_way(id)) queued_ids_.insert(id);
+}
+
+bool Broker::answer_id(const crypto::KeyId& id, KeyResult& result, Clock::time_point now) {
+    if (const auto ready = ready_.find(id); ready != ready_.end() && ready->second.key.expires > now) {
+        ready->second.requested = now;
+        result.ids.emplace_back(id, ready->second.key);
     } else if (const auto failed = failed_ids_.find(id);
                failed != failed_ids_.end() && failed->second.expires > now) {
         result.ids.emplace_back(id, failed->second);
     } else {
         return false;
     }
-    add_moved_names(id, result);
+    add_moved_names(id, result, now);
     return true;
 }
 
@@ -86,13 +104,13 @@ bool Broker::answer_name(const std::string& alt_name, KeyResult& result, Clock::
 
 // Workers keep names that they resolved for good; with each key they fetch again they learn which were moved
 // meanwhile.
-void Broker::add_moved_names(const crypto::KeyId& id, KeyResult& result) const {
-    for (const std::string& name : moved_) {
-        const auto failed = failed_names_.find(name);
-        if (failed == failed_names_.end() || pinned_.at(name) != id) continue;
+void Broker::add_moved_names(const crypto::KeyId& id, KeyResult& result, Clock::time_point now) const {
+    for (const auto& [name, error] : moved_) {
+        if (pinned_.at(name) != id) continue;
         // It may have been answered from its pin before the move was seen.
-        std::erase_if(result.alt_names, [&](const auto& answer) { return answer.first == name; });
-        result.alt_names.emplace_back(name, failed->second);
+        std::erase_if(result.alt_names,
+                      [&moved = name](const auto& answer) { return answer.first == moved; });
+        result.alt_names.emplace_back(name, FailedKey{error, now + options_.failure_lifetime});
     }
 }
 
@@ -116,6 +134,7 @@ void Broker::send_query() {
     request.ids.assign(flight.ids.begin(), flight.ids.end());
     request.alt_names.assign(flight.alt_names.begin(), flight.alt_names.end());
     flight_ = std::move(flight);
+    ++counters_.queries;
     vault_.find(request, [this](const KeyVault::Found& found) { on_found(found); });
 }
 
@@ -178,22 +197,42 @@ void Broker::on_found(const KeyVault::Found& found) {
     flight_.reset();
 
     if (!found.error.empty()) {
-        const std::string why =
-            "the key vault " + options_.key_vault_namespace + " cannot be read: " + found.error;
-        for (const crypto::KeyId& id : flight.ids) {
-            const auto ready = ready_.find(id);
-            if (ready != ready_.end() && ready->second.expires > options_.now()) continue;
-            fail_id(id, id_text(id) + ": " + why);
-        }
-        for (const std::string& name : flight.alt_names) {
-            if (!pinned_.contains(name) || moved_.contains(name))
-                fail_name(name, name_text(name) + ": " + why);
-        }
+        on_vault_failure(flight, found.error);
         settle_waiting();
         return;
     }
-
+    is_reading_ = true;
     const Reading reading(flight, found);
+    for (const crypto::KeyId& id : resolve_names(flight, reading)) {
+        std::string why;
+        if (const KeyDocument* key = reading.find(id, why)) {
+            unwrap(*key, flight.sent);
+            continue;
+        }
+        end_refresh(id);
+        fail_id(id, why.empty() ? std::string(unsatisfied) + " " + options_.key_vault_namespace + " has no " +
+                                      id_text(id)
+                                : id_text(id) + ": " + why);
+    }
+    is_reading_ = false;
+    settle_waiting();
+}
+
+void Broker::on_vault_failure(const Flight& flight, const std::string& error) {
+    ++counters_.queries_failed;
+    const std::string why = "the key vault " + options_.key_vault_namespace + " cannot be read: " + error;
+    for (const crypto::KeyId& id : flight.ids) {
+        end_refresh(id);
+        const std::string text = id_text(id) + ": " + why;
+        if (!keep_in_use(id, text, {})) fail_id(id, text);
+    }
+    for (const std::string& name : flight.alt_names) {
+        if (!pinned_.contains(name) || moved_.contains(name)) fail_name(name, name_text(name) + ": " + why);
+    }
+}
+
+// Pins names that are new, refuses those that were moved. Gives the keys that are wanted.
+std::set<crypto::KeyId> Broker::resolve_names(const Flight& flight, const Reading& reading) {
     std::set<crypto::KeyId> wanted = flight.ids;
     for (const std::string& name : flight.alt_names) {
         const std::vector<crypto::KeyId> holders = reading.holders(name);
@@ -205,12 +244,14 @@ void Broker::on_found(const KeyVault::Found& found) {
                 failed_names_.erase(name);
                 continue;
             }
-            if (moved_.insert(name).second && options_.on_name_moved) {
-                options_.on_name_moved(name, pin->second, *other);
+            const std::string why = name_text(name) + ": it was resolved to key " + uuid_text(pin->second) +
+                                    " and has been given to key " + uuid_text(*other) +
+                                    " since; restart fieldgate to accept that";
+            if (moved_.insert_or_assign(name, KeyError{key_error_code, why}).second) {
+                ++counters_.names_moved;
+                if (options_.on_name_moved) options_.on_name_moved(name, pin->second, *other);
             }
-            fail_name(name, name_text(name) + ": it was resolved to key " + uuid_text(pin->second) +
-                                " and has been given to key " + uuid_text(*other) +
-                                " since; restart fieldgate to accept that");
+            fail_name(name, why);
         } else if (const std::string* broken = reading.broken_name(name)) {
             fail_name(name, name_text(name) + ": " + *broken);
         } else if (holders.empty()) {
@@ -225,42 +266,82 @@ void Broker::on_found(const KeyVault::Found& found) {
             wanted.insert(holders.front());
         }
     }
-
-    const Clock::time_point expires =
-        std::max(flight.sent + options_.cache_lifetime, options_.now() + lifetime_min);
-    for (const crypto::KeyId& id : wanted) {
-        std::string why;
-        const KeyDocument* key = reading.find(id, why);
-        if (key == nullptr) {
-            fail_id(id, why.empty() ? std::string(unsatisfied) + " " + options_.key_vault_namespace +
-                                          " has no " + id_text(id)
-                                    : id_text(id) + ": " + why);
-            continue;
-        }
-        auto unwrapped = unwrap(*key);
-        if (auto* ready = std::get_if<ReadyKey>(&unwrapped)) {
-            ready->expires = expires;
-            ready_.insert_or_assign(id, std::move(*ready));
-            failed_ids_.erase(id);
-        } else {
-            fail_id(id, id_text(id) + ": " + std::get<std::string>(unwrapped));
-        }
-    }
-    settle_waiting();
+    return wanted;
 }
 
-// The one place that knows providers. A remote one will answer later than this returns.
-std::variant<ReadyKey, std::string> Broker::unwrap(const KeyDocument& key) const {
-    if (key.provider != "local" || !local_master_key_) {
-        return "KMS provider `" + key.provider + "` is not configured";
+void Broker::unwrap(const KeyDocument& key, Clock::time_point sent) {
+    // A name may bring its key along while that is under way for itself.
+    if (!unwrapping_.insert(key.id).second) return;
+    kms_.unwrap(
+        key.provider, key.master_key, key.wrapped,
+        [this, id = key.id, provider = key.provider, sent](crypto::kms::Result<crypto::DataKey> material) {
+            on_unwrapped(id, provider, sent, std::move(material));
+        });
+}
+
+void Broker::on_unwrapped(const crypto::KeyId& id, const std::string& provider, Clock::time_point sent,
+                          crypto::kms::Result<crypto::DataKey> material) {
+    unwrapping_.erase(id);
+    end_refresh(id);
+    if (material) {
+        const Clock::time_point now = options_.now();
+        const auto before = ready_.find(id);
+        Ready ready;
+        ready.key.material = std::make_shared<const crypto::DataKey>(std::move(*material));
+        ready.key.expires = std::max(sent + options_.cache_lifetime, now + lifetime_min);
+        ready.sent = sent;
+        if (before != ready_.end()) ready.requested = before->second.requested;
+        ready.refresh_at = sent + options_.cache_lifetime / refresh_divisor;
+        ready_.insert_or_assign(id, std::move(ready));
+        failed_ids_.erase(id);
+    } else {
+        const Failure failure = material.error();
+        const std::string why = id_text(id) + ": " + client_text(provider, failure);
+        // "No" is an answer. Anything else says nothing about the key.
+        if (failure.kind == Failure::Kind::refused || !keep_in_use(id, why, failure.text)) {
+            fail_id(id, why, failure.text);
+        }
     }
-    auto material = crypto::unwrap_key(key.wrapped, *local_master_key_);
-    if (material) return ReadyKey{std::make_shared<const crypto::DataKey>(std::move(*material)), {}};
-    if (material.error() == crypto::Errc::authentication_failed) {
-        return "HMAC validation failure: it was not wrapped with the configured local master key";
+    counters_.keys_cached = ready_.size();
+    if (!is_reading_) settle_waiting();
+}
+
+// True: the key is there and good for a while, the next attempt comes by itself.
+bool Broker::keep_in_use(const crypto::KeyId& id, const std::string& why, const std::string& detail) {
+    const auto at = ready_.find(id);
+    const Clock::time_point now = options_.now();
+    if (at == ready_.end() || at->second.key.expires <= now) return false;
+    Ready& ready = at->second;
+    ready.refresh_at = now + refresh_pause(options_.cache_lifetime);
+    ++counters_.refreshes_failed;
+    if (!std::exchange(ready.refresh_failed, true) && options_.on_refresh_failure) {
+        options_.on_refresh_failure({key_error_code, why}, detail);
     }
-    if (material.error() == crypto::Errc::data_key_length) return "decrypted key is incorrect length";
-    return material.error().message();
+    return true;
+}
+
+// With the last of a batch the next one may start.
+void Broker::end_refresh(const crypto::KeyId& id) {
+    if (refreshing_.erase(id) != 0 && refreshing_.empty()) refresh_more_ = true;
+}
+
+// The ones that end first, if there are many.
+void Broker::refresh_keys() {
+    const Clock::time_point now = options_.now();
+    std::vector<std::pair<Clock::time_point, crypto::KeyId>> due;
+    for (const auto& [id, ready] : ready_) {
+        const bool is_used = ready.requested >= ready.sent;
+        if (!is_used || ready.refresh_at > now || ready.key.expires <= now) continue;
+        if (!is_under_way(id) && !queued_ids_.contains(id)) due.emplace_back(ready.key.expires, id);
+    }
+    const std::size_t room = refreshes_max - std::min(refreshes_max, refreshing_.size());
+    const std::size_t count = std::min(due.size(), room);
+    std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(count));
+    for (std::size_t i = 0; i < count; ++i) {
+        refreshing_.insert(due[i].second);
+        queued_ids_.insert(due[i].second);
+    }
+    send_query();
 }
 
 // Whoever waits gets what is known now, and the next query goes out.
@@ -271,44 +352,76 @@ void Broker::settle_waiting() {
         const auto current = waiting++;
         std::erase_if(current->alt_names, [&](const std::string& name) {
             if (!answer_name(name, current->result, now)) return false;
-            const auto pin = pinned_.find(name);
-            if (pin != pinned_.end() && !current->ids.contains(pin->second)) {
-                answer_id(pin->second, current->result, now);
-            }
+            // Who asks for a name needs its key next: it is waited for, too.
+            if (const auto pin = pinned_.find(name); pin != pinned_.end()) current->ids.insert(pin->second);
             return true;
         });
         std::erase_if(current->ids,
                       [&](const crypto::KeyId& id) { return answer_id(id, current->result, now); });
-        if (current->ids.empty() && current->alt_names.empty()) {
-            settled.splice(settled.end(), waiting_, current);
-        }
+        for (const crypto::KeyId& id : current->ids) enqueue(id);
+        if (!current->ids.empty() || !current->alt_names.empty()) continue;
+        if (ask_again_for_expired(*current, now)) continue;
+        settled.splice(settled.end(), waiting_, current);
     }
     // After the loop: a callback may ask for more.
     for (Waiting& waiting : settled) waiting.done(std::move(waiting.result));
     send_query();
+    if (std::exchange(refresh_more_, false)) refresh_keys();
 }
 
-void Broker::expire() {
+// A key may have expired while a slow key manager was waited for, for another key of the same message. It is
+// asked for once more; what expires then is good for lifetime_min, or the message would wait for ever.
+bool Broker::ask_again_for_expired(Waiting& waiting, Clock::time_point now) {
+    for (auto& [id, answer] : waiting.result.ids) {
+        auto* const ready = std::get_if<ReadyKey>(&answer);
+        if (ready == nullptr || ready->expires > now) continue;
+        if (waiting.asked_again) {
+            ready->expires = now + lifetime_min;
+        } else {
+            waiting.ids.insert(id);
+        }
+    }
+    if (waiting.ids.empty()) return false;
+    waiting.asked_again = true;
+    std::erase_if(waiting.result.ids, [&](const auto& answer) { return waiting.ids.contains(answer.first); });
+    for (const crypto::KeyId& id : waiting.ids) enqueue(id);
+    return true;
+}
+
+void Broker::tick() {
     const Clock::time_point now = options_.now();
+    std::erase_if(ready_, [now](const auto& item) { return item.second.key.expires <= now; });
     const auto expired = [now](const auto& item) { return item.second.expires <= now; };
-    std::erase_if(ready_, expired);
     std::erase_if(failed_ids_, expired);
     std::erase_if(failed_names_, expired);
+    counters_.keys_cached = ready_.size();
+    refresh_keys();
 }
 
-FailedKey Broker::failure(std::string errmsg) {
+FailedKey Broker::failure(std::string errmsg, const std::string& detail) {
     FailedKey failed{{key_error_code, std::move(errmsg)}, options_.now() + options_.failure_lifetime};
-    if (options_.on_failure) options_.on_failure(failed.error);
+    ++counters_.failures;
+    if (options_.on_failure) options_.on_failure(failed.error, detail);
     return failed;
 }
 
-void Broker::fail_id(const crypto::KeyId& id, const std::string& why) {
+void Broker::fail_id(const crypto::KeyId& id, const std::string& why, const std::string& detail) {
     ready_.erase(id);
-    failed_ids_.insert_or_assign(id, failure(why));
+    failed_ids_.insert_or_assign(id, failure(why, detail));
 }
 
 void Broker::fail_name(const std::string& alt_name, const std::string& why) {
-    failed_names_.insert_or_assign(alt_name, failure(why));
+    failed_names_.insert_or_assign(alt_name, failure(why, {}));
+}
+
+BrokerCounts Broker::counts() const {
+    return {.queries = counters_.queries,
+            .queries_failed = counters_.queries_failed,
+            .refreshes_failed = counters_.refreshes_failed,
+            .failures = counters_.failures,
+            .names_moved = counters_.names_moved,
+            .keys_cached = counters_.keys_cached,
+            .kms = kms_.counts()};
 }
 
 }  // namespace fieldgate::keys

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
@@ -15,6 +17,7 @@
 #include "proxy/bson/builder.hpp"
 #include "proxy/keys/key_document.hpp"
 #include "proxy/keys/key_ring.hpp"
+#include "proxy/keys/kms.hpp"
 
 namespace fieldgate::keys {
 
@@ -36,56 +39,91 @@ class KeyVault {
 
 struct BrokerOptions {
     std::string key_vault_namespace;  // for error texts
-    // How long a key may be used after the query that fetched it was sent. At least lifetime_min after its
-    // answer came, or a message could wait for its keys for ever.
+    // How long a key may be used after the query that fetched it was sent: key vault and key manager are
+    // asked anew in that time, or the key is gone. At least lifetime_min after its answer came, or a message
+    // could wait for its keys for ever.
     std::chrono::milliseconds cache_lifetime{60000};
     std::chrono::milliseconds failure_lifetime{1000};
     std::function<Clock::time_point()> now = &Clock::now;
     // For the log. A name stands in another key's document than the one it was resolved to first.
     std::function<void(const std::string& alt_name, const crypto::KeyId& pinned,
                        const crypto::KeyId& claimed)>
-        on_name_moved;
-    // For the log. Once per failure_lifetime and key.
-    std::function<void(const KeyError& error)> on_failure;
+        on_name_moved = {};
+    // For the log. Once per failure_lifetime and key. `detail` is what the key manager said, for the
+    // operator, or empty.
+    std::function<void(const KeyError& error, const std::string& detail)> on_failure = {};
+    // For the log. A key could not be refetched ahead of time and is used until it expires; once until it
+    // succeeds again.
+    std::function<void(const KeyError& error, const std::string& detail)> on_refresh_failure = {};
 };
 
-// Which keys are needed -> queries to ask -> cache. The one place in the process that fetches and unwraps
-// data keys:
+// What happened so far. Any thread may read it (BrokerThread::counts()).
+struct BrokerCounts {
+    std::uint64_t queries = 0;  // of the key vault
+    std::uint64_t queries_failed = 0;
+    std::uint64_t refreshes_failed = 0;  // keys that were refetched ahead of time in vain, each time
+    std::uint64_t failures = 0;          // answers that said that a key or name is not to be had
+    std::uint64_t names_moved = 0;
+    std::uint64_t keys_cached = 0;  // now
+    std::vector<KmsCount> kms;
+};
+
+// Which keys are needed -> queries to ask -> keys to unwrap -> cache. The one place in the process that
+// fetches data keys:
 //
 //     request(keys, done)  ->  everything cached: done is called at once
-//                              otherwise the rest goes into one query; a key that is under way already is
-//                              waited for
+//                              otherwise the rest goes into one query, and what it brings to the key
+//                              managers, several at a time; a key that is under way already is waited for
 //
 // One query is under way at a time and what is missed meanwhile goes together into the next, so that a
-// thousand sessions that need one key cost one query. Keys expire a fixed time after they were fetched, used
-// or not, and are erased; failures are remembered for a short while. A name is resolved once and stays with
-// its UUID for the life of the broker: whoever can write the key vault must not be able to move a name to
-// another key. A name that was moved is refused.
+// thousand sessions that need one key cost one query and one question to its key manager. Failures are
+// remembered for a short while. A name is resolved once and stays with its UUID for the life of the broker:
+// whoever can write the key vault must not be able to move a name to another key. A name that was moved is
+// refused.
 //
-// Sans-I/O; one thread (BrokerThread gives it one). `vault` must outlive it and answer on that thread.
+// Keys expire a fixed time after they were asked for and are erased. Those that are used are refetched in the
+// background from a quarter of that time on, key vault and key manager both, so that an outage of either that
+// is shorter than the rest is not noticed: a failed attempt leaves the key as it is and is repeated. A key
+// that is gone from the key vault, or that its key manager refuses to unwrap, ends at once. What was
+// unwrapped is never kept longer because its document has not changed: disabling the master key, or taking
+// fieldgate's right to use it, must have effect within the lifetime, and only the key manager knows.
+//
+// Sans-I/O; one thread (BrokerThread gives it one). `vault` and `kms` must outlive it and answer on that
+// thread.
 class Broker {
  public:
     static constexpr std::chrono::milliseconds lifetime_min{1000};
     static constexpr std::size_t query_keys_max = 1000;
+    // At a time, so that clients who wait for a key do not stand behind them for long.
+    static constexpr std::size_t refreshes_max = 32;
 
-    Broker(KeyVault& vault, std::optional<crypto::MasterKey> local_master_key, BrokerOptions options);
+    Broker(KeyVault& vault, Kms& kms, BrokerOptions options);
     Broker(const Broker&) = delete;
     Broker& operator=(const Broker&) = delete;
 
     using Done = std::function<void(KeyResult)>;
     void request(const KeyRequest& keys, Done done);
 
-    // Erases keys that expired. Called from time to time.
-    void expire();
+    // Erases keys that expired, refetches those that will soon. Called from time to time, about every second.
+    void tick();
 
     std::size_t cached_count() const { return ready_.size(); }
+    BrokerCounts counts() const;  // any thread
 
  private:
+    struct Ready {
+        ReadyKey key;
+        Clock::time_point sent;       // the query that brought it
+        Clock::time_point requested;  // last
+        Clock::time_point refresh_at;
+        bool refresh_failed = false;
+    };
     struct Waiting {
         KeyResult result;
         std::set<crypto::KeyId> ids;
         std::set<std::string> alt_names;
         Done done;
+        bool asked_again = false;  // for keys that expired while others were waited for
     };
     struct Flight {
         std::set<crypto::KeyId> ids;
@@ -93,33 +131,56 @@ class Broker {
         Clock::time_point sent;
         bool contains(const KeyDocument& key) const;
     };
+    struct Counters {
+        std::atomic<std::uint64_t> queries{0};
+        std::atomic<std::uint64_t> queries_failed{0};
+        std::atomic<std::uint64_t> refreshes_failed{0};
+        std::atomic<std::uint64_t> failures{0};
+        std::atomic<std::uint64_t> names_moved{0};
+        std::atomic<std::uint64_t> keys_cached{0};
+    };
     class Reading;
 
-    bool answer_id(const crypto::KeyId& id, KeyResult& result, Clock::time_point now) const;
+    bool answer_id(const crypto::KeyId& id, KeyResult& result, Clock::time_point now);
     bool answer_name(const std::string& alt_name, KeyResult& result, Clock::time_point now) const;
-    void add_moved_names(const crypto::KeyId& id, KeyResult& result) const;
+    void add_moved_names(const crypto::KeyId& id, KeyResult& result, Clock::time_point now) const;
+    bool is_under_way(const crypto::KeyId& id) const;
+    void enqueue(const crypto::KeyId& id);
     void send_query();
     void on_found(const KeyVault::Found& found);
+    void on_vault_failure(const Flight& flight, const std::string& error);
+    std::set<crypto::KeyId> resolve_names(const Flight& flight, const Reading& reading);
+    void unwrap(const KeyDocument& key, Clock::time_point sent);
+    void on_unwrapped(const crypto::KeyId& id, const std::string& provider, Clock::time_point sent,
+                      crypto::kms::Result<crypto::DataKey> material);
+    void refresh_keys();
+    void end_refresh(const crypto::KeyId& id);
     void settle_waiting();
-    void fail_id(const crypto::KeyId& id, const std::string& why);
+    bool ask_again_for_expired(Waiting& waiting, Clock::time_point now);
+    bool keep_in_use(const crypto::KeyId& id, const std::string& why, const std::string& detail);
+    void fail_id(const crypto::KeyId& id, const std::string& why, const std::string& detail = {});
     void fail_name(const std::string& alt_name, const std::string& why);
-    FailedKey failure(std::string errmsg);
-    std::variant<ReadyKey, std::string> unwrap(const KeyDocument& key) const;
+    FailedKey failure(std::string errmsg, const std::string& detail);
 
     KeyVault& vault_;
-    std::optional<crypto::MasterKey> local_master_key_;
+    Kms& kms_;
     BrokerOptions options_;
 
-    std::unordered_map<crypto::KeyId, ReadyKey> ready_;
+    std::unordered_map<crypto::KeyId, Ready> ready_;
     std::unordered_map<crypto::KeyId, FailedKey> failed_ids_;
     std::map<std::string, FailedKey> failed_names_;
     std::map<std::string, crypto::KeyId> pinned_;
-    std::set<std::string> moved_;  // pinned, but claimed by another key when last seen
+    std::map<std::string, KeyError> moved_;  // pinned, but claimed by another key when last seen
 
     std::list<Waiting> waiting_;
     std::set<crypto::KeyId> queued_ids_;
     std::set<std::string> queued_names_;
     std::optional<Flight> flight_;
+    std::set<crypto::KeyId> unwrapping_;
+    std::set<crypto::KeyId> refreshing_;  // refetched ahead of time; each is queued, in flight or unwrapping
+    bool refresh_more_ = false;
+    bool is_reading_ = false;  // a reply of the key vault: settle once at its end
+    Counters counters_;
 };
 
 }  // namespace fieldgate::keys

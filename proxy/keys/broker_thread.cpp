@@ -4,12 +4,16 @@
 
 namespace fieldgate::keys {
 
-BrokerThread::BrokerThread(KeyVault& vault, std::optional<crypto::MasterKey> local_master_key,
-                           BrokerOptions options)
+BrokerThread::BrokerThread(KeyVault& vault, KmsTransport& transport, Kms::Providers providers,
+                           BrokerOptions options, KmsOptions kms_options)
     : forwarder_(vault),
-      broker_(forwarder_, std::move(local_master_key), std::move(options)),
-      worker_(std::make_shared<Worker>("key-broker", std::chrono::seconds(1), [this] { broker_.expire(); })) {
+      kms_forwarder_(transport),
+      kms_(kms_forwarder_, std::move(providers), std::move(kms_options)),
+      broker_(forwarder_, kms_, std::move(options)),
+      worker_(std::make_shared<Worker>("key-broker", std::chrono::milliseconds(250),
+                                       [this] { broker_.tick(); })) {
     forwarder_.worker = worker_;
+    kms_forwarder_.worker = worker_;
 }
 
 void BrokerThread::fetch(KeyRequest request, Broker::Done done) {

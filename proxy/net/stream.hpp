@@ -46,6 +46,8 @@ class Stream {
     asio::awaitable<error_code> connect_tls(SSL_CTX* context, const PeerName& name);
     // What OpenSSL said about the last failure, for logs; certificate errors by name.
     const std::string& tls_error() const { return tls_error_; }
+    // X509_V_OK, or why the peer's certificate was not taken (X509_V_ERR_...).
+    long verify_result() const { return ssl_ ? SSL_get_verify_result(ssl_.get()) : X509_V_OK; }
 
     // At least one byte, or an error (eof included).
     asio::awaitable<IoResult> read_some(std::span<std::uint8_t> room);

@@ -17,6 +17,8 @@ import clinic  # noqa: E402
 from processes import EmbeddedServer, Fieldgate, TIME_FACTOR, run_fieldgate, write_config  # noqa: E402
 from recorder import Recorder  # noqa: E402
 
+pytest_plugins = ["kms.fixtures"]
+
 CLIENT_OPTIONS = {"serverSelectionTimeoutMS": int(10_000 * TIME_FACTOR), "connectTimeoutMS": int(10_000 * TIME_FACTOR)}
 _databases = itertools.count(1)
 

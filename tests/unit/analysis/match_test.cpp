@@ -1,7 +1,5 @@
 #include "proxy/analysis/match.hpp"
 
-#include <set>
-
 #include "support.hpp"
 
 namespace fieldgate::analysis::testing {
@@ -9,97 +7,10 @@ namespace {
 
 constexpr auto no = code::operation_not_on_encrypted;
 
-// The paths of csfle.md 3.3, one of each kind.
-constexpr const char* det = "ssn";
-constexpr const char* rnd = "bloodType";
-constexpr const char* plain = "name";
-constexpr const char* parent = "insurance";
-constexpr const char* below = "ssn.x";
-
-struct OperatorCase {
-    std::string_view name;  // of the operator, for completeness
-    std::string value;      // of the predicate: { <path>: <value> }
-    // What each kind of path gives: "" passes untouched, "+..." is the edit expected, anything else a text of
-    // the refusal.
-    std::string on_det, on_random, on_parent;
-    std::string on_plain = "";
-};
-
 const std::string invalid = "Invalid match expression operator on encrypted field";
 const std::string randomized = "Cannot query on fields encrypted with the randomized encryption algorithm";
 
-std::vector<OperatorCase> cases() {
-    const std::string never = "Unsupported match expression operator for encryption";
-    std::vector<OperatorCase> all{
-        {"$eq", "5", "+", randomized, invalid},
-        {"$eq", R"({"$eq": 5})", "+.$eq", randomized, invalid},
-        {"$eq", "null", "Illegal equality to null predicate for encrypted field", randomized, ""},
-        {"$eq", R"({"$eq": null})", "Illegal equality to null predicate for encrypted field", randomized, ""},
-        {"$eq", R"("five")", "Cannot encrypt element of type: string", randomized, invalid},
-        {"$eq", R"({"a": 5})", "Cannot encrypt element of type: object", randomized, invalid},
-        {"$eq", "[5]", "Cannot encrypt element of type: array", randomized, invalid},
-        {"$eq", R"({"$numberDouble": "5.0"})", "Cannot encrypt element of type: double", randomized, invalid},
-        {"$eq", R"({"$regularExpression": {"pattern": "5", "options": ""}})", invalid, invalid, invalid},
-        {"$ne", R"({"$ne": 5})", "+.$ne", randomized, invalid},
-        {"$ne", R"({"$ne": null})", "Illegal equality to null predicate", randomized, ""},
-        {"$in", R"({"$in": [5]})", "+.$in[0]", randomized, invalid},
-        {"$in", R"({"$in": [null]})", "Illegal equality to null inside $in against an encrypted field",
-         randomized, ""},
-        {"$in", R"({"$in": [{"$regularExpression": {"pattern": "5", "options": ""}}]})", invalid, invalid,
-         invalid},
-        {"$in", R"({"$in": [{"$gt": 5}]})", invalid, invalid, invalid, ""},
-        {"$in", R"({"$in": 5})", "$in needs an array", "$in needs an array", "$in needs an array"},
-        {"$nin", R"({"$nin": [5]})", "+.$nin[0]", randomized, invalid},
-        {"$nin", R"({"$nin": [null]})", "Illegal equality to null inside $in", randomized, ""},
-        {"$not", R"({"$not": {"$eq": 5}})", "+.$not.$eq", randomized, invalid},
-        {"$not", R"({"$not": {"$exists": true}})", "", "", ""},
-        {"$not", R"({"$not": {"$not": {"$in": [5]}}})", "+.$not.$not.$in[0]", randomized, invalid},
-        {"$not", R"({"$not": {"$gt": 5}})", invalid, invalid, invalid},
-        {"$not", R"({"$not": {"$regularExpression": {"pattern": "5", "options": ""}}})", invalid, invalid,
-         invalid},
-        {"$exists", R"({"$exists": true})", "", "", ""},
-        {"$exists", R"({"$exists": 0})", "", "", ""},
-        {"$exists", R"({"$exists": 145014000})", invalid, invalid, invalid},
-        {"$type", R"({"$type": "int"})", invalid, invalid, ""},
-        {"$comment", R"({"$comment": "x"})", invalid, invalid, invalid, ""},
-        {"$sampleRate", R"({"$sampleRate": 0.5})", invalid, invalid, invalid, ""},
-        {"$regex", R"({"$exists": true, "$regex": "5"})", invalid, invalid, invalid},
-        {"$options", R"({"$exists": true, "$options": "i", "$regex": "5"})", invalid, invalid, invalid},
-        {"$eq", R"({"$unheardOf": 5})", invalid, invalid, invalid},
-    };
-    for (const std::string name :
-         {"$gt", "$gte", "$lt", "$lte", "$mod", "$size", "$all", "$elemMatch", "$bitsAllClear", "$bitsAllSet",
-          "$bitsAnyClear", "$bitsAnySet", "$near", "$nearSphere", "$geoIntersects", "$geoWithin", "$within",
-          "$maxDistance", "$minDistance"})
-        all.push_back(
-            {find_match_operator(name)->name, "{\"" + name + "\": 5}", invalid, invalid, invalid, ""});
-    for (const std::string name : {"$where", "$text", "$jsonSchema", "$expr", "$function", "$accumulator"})
-        all.push_back({find_match_operator(name)->name, "{\"" + name + "\": 5}", never, never, never, never});
-    for (const std::string name : {"$and", "$or", "$nor", "$alwaysTrue", "$alwaysFalse"})
-        all.push_back(
-            {find_match_operator(name)->name, "{\"" + name + "\": []}", invalid, invalid, invalid, ""});
-    return all;
-}
-
-void expect_case(const Clinic& clinic, const OperatorCase& each, const std::string& path,
-                 const std::string& expected) {
-    const std::string filter = "{\"" + path + "\": " + each.value + "}";
-    SCOPED_TRACE(filter);
-    const Outcome outcome = clinic.analyse(R"({"find": "patients", "filter": )" + filter + "}");
-    if (expected.empty()) {
-        EXPECT_TRUE(outcome.passed()) << outcome;
-        EXPECT_TRUE(outcome.edits.empty()) << outcome;
-    } else if (expected[0] == '+') {
-        EXPECT_EQ(outcome.edits,
-                  std::vector<std::string>{"filter." + path + expected.substr(1) + "=encrypt " + path})
-            << outcome;
-    } else {
-        EXPECT_TRUE(outcome.refused()) << outcome;
-        EXPECT_NE(outcome.refusal.errmsg.find(expected), std::string::npos)
-            << outcome << "\n  lacks: " << expected;
-    }
-}
-
+// Beside the table of match_matrix_test.cpp.
 class Match : public ::testing::Test {
  protected:
     Outcome find(const std::string& filter) const {
@@ -129,34 +40,6 @@ TEST_F(Match, the_types_of_a_parent_are_names_and_numbers) {
         expect_refusal(find_of_type(bson::Type::array, json(types)), no, "names and numbers of types");
     expect_refusal(find_of_type(bson::Type::document, json(R"({"policyNumber": 123142})")), no,
                    "names and numbers of types");
-}
-
-TEST_F(Match, every_operator_on_every_kind_of_path) {
-    for (const OperatorCase& each : cases()) {
-        expect_case(clinic, each, det, each.on_det);
-        expect_case(clinic, each, rnd, each.on_random);
-        expect_case(clinic, each, parent, each.on_parent);
-        expect_case(clinic, each, plain, each.on_plain);
-        expect_case(clinic, each, "insurance.provider", each.on_plain);
-        expect_case(clinic, each, below, "below or through an encrypted field");
-    }
-}
-
-TEST_F(Match, every_row_of_the_table_has_a_success_and_a_refusal) {
-    std::set<std::string_view> succeeds{"$and",         "$or",      "$nor",       "$alwaysTrue",
-                                        "$alwaysFalse", "$comment", "$sampleRate"};
-    std::set<std::string_view> refused;
-    for (const OperatorCase& each : cases()) {
-        for (const std::string* result : {&each.on_det, &each.on_random, &each.on_parent, &each.on_plain})
-            (result->empty() || (*result)[0] == '+' ? succeeds : refused).insert(each.name);
-    }
-    for (const MatchOperator& row : match_operators()) {
-        EXPECT_EQ(refused.count(row.name), 1u) << row.name;
-        // Expressions have tests of their own.
-        if (row.rule != MatchRule::never && row.rule != MatchRule::expression) {
-            EXPECT_EQ(succeeds.count(row.name), 1u) << row.name;
-        }
-    }
 }
 
 TEST_F(Match, operators_that_are_never_allowed_pass_on_unprotected_namespaces) {

@@ -1,7 +1,6 @@
 #include "proxy/analysis/updates.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "support.hpp"
 
@@ -10,6 +9,7 @@ namespace {
 
 constexpr auto no = code::operation_not_on_encrypted;
 
+// Beside the table of update_matrix_test.cpp.
 class Update : public ::testing::Test {
  protected:
     Outcome update(const std::string& u, const std::string& more = "", const std::string& q = "{}") const {
@@ -83,55 +83,6 @@ TEST_F(Update, unset_erases) {
     EXPECT_FALSE(clinic.use(outcome, "ssn").written);
     EXPECT_FALSE(clinic.use(outcome, "bloodType").erased);
     EXPECT_FALSE(outcome.plan.part_uses[0].replaces_whole_documents);
-}
-
-struct OperatorCase {
-    std::string name, value, phrase;
-};
-
-std::vector<OperatorCase> cases() {
-    return {
-        {"$inc", "1", "$inc and $mul not allowed on encrypted values"},
-        {"$mul", "2", "$inc and $mul not allowed on encrypted values"},
-        {"$min", "1", "$max and $min not allowed on encrypted values"},
-        {"$max", "1", "$max and $min not allowed on encrypted values"},
-        {"$currentDate", "true", "$currentDate not allowed on encrypted values"},
-        {"$addToSet", "1", "$addToSet not allowed on encrypted values"},
-        {"$pop", "1", "$pop not allowed on encrypted values"},
-        {"$pull", "1", "$pull not allowed on encrypted values"},
-        {"$pullAll", "[1]", "$pullAll not allowed on encrypted values"},
-        {"$push", "1", "$push not allowed on encrypted values"},
-        {"$bit", R"({"and": 1})", "$bit not allowed on encrypted values"},
-        {"$rename", R"("other")", "$rename between two encrypted fields must have the same metadata"},
-        {"$set", "1", "below an encrypted field"},
-        {"$setOnInsert", "1", "below an encrypted field"},
-        {"$unset", "1", "below an encrypted field"},
-    };
-}
-
-TEST_F(Update, every_operator_on_every_kind_of_path) {
-    for (const OperatorCase& each : cases()) {
-        const auto with_path = [&](const std::string& path) {
-            return update("{\"" + each.name + "\": {\"" + path + "\": " + each.value + "}}");
-        };
-        SCOPED_TRACE(each.name);
-        EXPECT_TRUE(with_path("name").passed()) << with_path("name");
-        EXPECT_TRUE(with_path("insurance.provider").passed()) << with_path("insurance.provider");
-        // A rename has no array elements to name, protected or not.
-        EXPECT_EQ(with_path("tags.$.x").passed(), each.name != "$rename") << with_path("tags.$.x");
-        for (const std::string path : {"ssn.x", "insurance.0.policyNumber", "medicalRecords.0"})
-            expect_refusal(with_path(path), no, each.phrase);
-        if (each.name.starts_with("$set") || each.name == "$unset") continue;
-        for (const std::string path : {"ssn", "bloodType", "insurance", "insurance.policyNumber"})
-            expect_refusal(with_path(path), no, each.phrase);
-    }
-}
-
-TEST_F(Update, every_row_of_the_table_is_tested) {
-    std::set<std::string> tested;
-    for (const OperatorCase& each : cases()) tested.insert(each.name);
-    for (const UpdateOperator& row : update_operators())
-        EXPECT_EQ(tested.count(std::string(row.name)), 1u) << row.name;
 }
 
 TEST_F(Update, rename_is_refused_on_either_side) {

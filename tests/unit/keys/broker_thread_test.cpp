@@ -6,7 +6,8 @@
 #include <future>
 #include <thread>
 
-#include "tests/unit/keys/support.hpp"
+#include "proxy/keys/kms_local.hpp"
+#include "tests/unit/keys/kms_support.hpp"
 
 namespace fieldgate::keys {
 namespace {
@@ -37,9 +38,16 @@ class SlowVault final : public KeyVault {
     Worker worker_{"slow-vault"};
 };
 
+Kms::Providers local_only() {
+    Kms::Providers providers;
+    providers.emplace("local", make_local_kms(secret_of(1)));
+    return providers;
+}
+
 TEST(BrokerThread, serves_many_threads_with_few_queries) {
     SlowVault vault;
-    BrokerThread broker(vault, secret_of(1), {});
+    testing::ScriptedTransport transport;
+    BrokerThread broker(vault, transport, local_only(), {});
     std::atomic<int> answered{0};
     std::vector<std::thread> threads;
     for (int i = 0; i < 8; ++i) {
@@ -62,9 +70,10 @@ TEST(BrokerThread, serves_many_threads_with_few_queries) {
 
 TEST(BrokerThread, drops_answers_that_come_after_it_stopped) {
     SlowVault vault;
+    testing::ScriptedTransport transport;
     bool called = false;
     {
-        BrokerThread broker(vault, secret_of(1), {});
+        BrokerThread broker(vault, transport, local_only(), {});
         broker.fetch({.ids = {id_of(1)}}, [&](KeyResult) { called = true; });
         while (vault.queries == 0) std::this_thread::sleep_for(1ms);
     }

@@ -2,14 +2,12 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
-#include <openssl/x509v3.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 
+#include "tests/unit/net/identity.hpp"
 #include "tests/unit/net/support.hpp"
 
 namespace fieldgate::net {
@@ -22,61 +20,6 @@ using testing::EndsWith;
 
 // The alert may be overtaken by the reset of a connection that is closed with unread bytes.
 const auto cut_off = AnyOf(EndsWith("Connection reset by peer"), EndsWith("Broken pipe"));
-
-template <auto free_function>
-struct Free {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        free_function(object);
-    }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<&EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Free<&X509_free>>;
-
-struct Identity {
-    Key key;
-    Certificate certificate;
-};
-
-struct IdentityOptions {
-    std::string name = "fieldgate test";
-    std::string alternative_names = {};  // "DNS:localhost,IP:127.0.0.1"
-    bool authority = false;
-    bool expired = false;
-};
-
-void add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
-    X509V3_CTX context;
-    X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-    X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
-    ASSERT_NE(extension, nullptr) << value;
-    X509_add_ext(certificate, extension, -1);
-    X509_EXTENSION_free(extension);
-}
-
-// Signed by `issuer`, or by itself.
-Identity make_identity(const IdentityOptions& options, const Identity* issuer) {
-    static long serial = 1;
-    Identity identity{Key(EVP_EC_gen("P-256")), Certificate(X509_new())};
-    X509* const certificate = identity.certificate.get();
-    X509_set_version(certificate, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -7200);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), options.expired ? -3600 : 86400);
-    X509_set_pubkey(certificate, identity.key.get());
-    X509_NAME* const name = X509_get_subject_name(certificate);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>(options.name.c_str()), -1, -1, 0);
-    const Identity& signer = issuer != nullptr ? *issuer : identity;
-    X509_set_issuer_name(certificate, X509_get_subject_name(signer.certificate.get()));
-    add_extension(certificate, signer.certificate.get(), NID_basic_constraints,
-                  options.authority ? "critical,CA:TRUE" : "CA:FALSE");
-    if (!options.alternative_names.empty()) {
-        add_extension(certificate, signer.certificate.get(), NID_subject_alt_name, options.alternative_names);
-    }
-    X509_sign(certificate, signer.key.get(), EVP_sha256());
-    return identity;
-}
 
 // client -> proxy -> TLS -> gate -> upstream: one fieldgate's upstream side against another one's listener.
 class Tls : public testing::Test {
@@ -94,8 +37,8 @@ class Tls : public testing::Test {
           }),
           gate_(&upstream_) {
         std::filesystem::create_directory(directory_);
-        write_certificate("ca.pem", authority_);
-        write_certificate("stranger-ca.pem", stranger_);
+        write_certificate(path("ca.pem"), authority_);
+        write_certificate(path("stranger-ca.pem"), stranger_);
         gate_.config.listeners.front().tls.emplace();
         proxy_.config.upstream.election_wait = std::chrono::milliseconds(50);
         proxy_.upstream_options.tls = UpstreamTls{};
@@ -106,18 +49,8 @@ class Tls : public testing::Test {
 
     std::string path(const std::string& file) const { return (directory_ / file).string(); }
 
-    void write_certificate(const std::string& file, const Identity& identity) {
-        FILE* const out = std::fopen(path(file).c_str(), "w");
-        PEM_write_X509(out, identity.certificate.get());
-        std::fclose(out);
-    }
-
     void write_identity(const std::string& file, const Identity& identity, const char* password = nullptr) {
-        FILE* const out = std::fopen(path(file).c_str(), "w");
-        PEM_write_X509(out, identity.certificate.get());
-        PEM_write_PrivateKey(out, identity.key.get(), password != nullptr ? EVP_aes_256_cbc() : nullptr,
-                             nullptr, 0, nullptr, const_cast<char*>(password));
-        std::fclose(out);
+        test::write_identity(path(file), identity, password);
     }
 
     void serve_as(const IdentityOptions& options, const Identity* issuer = nullptr) {

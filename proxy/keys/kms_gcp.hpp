@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "crypto/kms/gcp.hpp"
+#include "proxy/keys/kms_provider.hpp"
+
+namespace fieldgate::keys {
+
+// Google's Cloud KMS (crypto/kms/gcp.hpp): a service account's key, a credentials file (service account, or
+// workload identity federation), or the metadata server.
+class GcpProvider final : public KmsProvider {
+ public:
+    // `configured` holds GcpKms. Files are read at each login: agents and operators renew them.
+    GcpProvider(const config::KmsProvider& configured, KmsEnvironment environment);
+
+    std::unique_ptr<KmsOperation> login(UnixTime now) override;
+    bool forget_login() override;
+    crypto::kms::Result<std::unique_ptr<UnwrapOperation>> unwrap(
+        const crypto::kms::MasterKeyDescription& master_key, std::span<const std::uint8_t> wrapped) override;
+    crypto::kms::Result<std::unique_ptr<WrapOperation>> wrap(
+        const crypto::kms::MasterKeyDescription& master_key, const crypto::DataKey& key) override;
+    bool may_retry(const crypto::kms::Failure& failure) const override;
+
+ private:
+    // Where operations with this masterKey go, or why they must not.
+    crypto::kms::Result<crypto::kms::Endpoint> endpoint_of(
+        const crypto::kms::MasterKeyDescription& master_key) const;
+
+    std::string name_;
+    std::vector<std::string> hosts_;
+    config::GcpKms settings_;
+    KmsEnvironment environment_;
+    std::optional<crypto::kms::Token> token_;
+};
+
+}  // namespace fieldgate::keys

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -89,8 +90,12 @@ std::string_view name_of(keys::KmsCall call) {
     return "?";
 }
 
-keys::KmsOptions kms_options() {
+// A key manager that hangs must be given up early enough for another attempt within the lifetime of a key.
+keys::KmsOptions kms_options(const config::Config& config) {
     keys::KmsOptions options;
+    options.request_timeout = std::clamp(config.key_vault.cache_lifetime / 6, std::chrono::milliseconds(5000),
+                                         std::chrono::milliseconds(10000));
+    options.operation_timeout = 2 * options.request_timeout;
     options.on_done = [](const std::string& provider, keys::KmsCall call,
                          const crypto::kms::Failure* failure) {
         log::debug("KMS", {{"provider", provider},
@@ -237,7 +242,7 @@ int run_server(const std::shared_ptr<const config::Config>& config) {
                                      config->key_vault.collection, config->upstream.election_wait});
         backend.broker = std::make_unique<keys::BrokerThread>(*backend.key_vault, *backend.kms_transport,
                                                               std::move(kms_providers),
-                                                              broker_options(*config), kms_options());
+                                                              broker_options(*config), kms_options(*config));
         backend.namespaces = std::make_unique<cluster::NamespaceResolver>(cluster::NamespaceOptions{
             .uri = config->upstream.uri,
             .facts_of = &analysis::facts_of,

@@ -7,9 +7,12 @@
 #include "crypto/key_material.hpp"
 #include "crypto/random.hpp"
 #include "crypto/secret_file.hpp"
+#include "proxy/keys/kms_aws.hpp"
 #include "proxy/keys/kms_azure.hpp"
+#include "proxy/keys/kms_gcp.hpp"
 #include "proxy/keys/kms_kmip.hpp"
 #include "proxy/keys/kms_local.hpp"
+#include "proxy/keys/kms_vault.hpp"
 
 namespace fieldgate::keys {
 namespace {
@@ -44,10 +47,14 @@ struct Maker {
         return std::make_unique<KmipProvider>(configured, system_random());
     }
 
-    // Of the kinds that are not there yet.
-    template <class Other>
-    std::unique_ptr<KmsProvider> operator()(const Other&) const {
-        throw std::runtime_error("KMS provider `" + configured.name + "`: this kind is not supported yet");
+    std::unique_ptr<KmsProvider> operator()(const config::AwsKms&) const {
+        return std::make_unique<AwsProvider>(configured, environment);
+    }
+    std::unique_ptr<KmsProvider> operator()(const config::GcpKms&) const {
+        return std::make_unique<GcpProvider>(configured, environment);
+    }
+    std::unique_ptr<KmsProvider> operator()(const config::VaultKms&) const {
+        return std::make_unique<VaultProvider>(configured, environment);
     }
 
     [[noreturn]] void fail(const std::string& path, const boost::system::error_code& error) const {

@@ -1,0 +1,108 @@
+#include "proxy/keys/kms_providers.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+
+#include "tests/unit/keys/kms_support.hpp"
+
+namespace fieldgate::keys {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::ScriptedTransport;
+
+class KmsProviders : public ::testing::Test {
+ protected:
+    KmsProviders() { std::filesystem::create_directory(directory_); }
+    ~KmsProviders() override { std::filesystem::remove_all(directory_); }
+
+    std::filesystem::path write(const char* name, const std::string& contents) const {
+        std::ofstream(directory_ / name, std::ios::binary) << contents;
+        return directory_ / name;
+    }
+    template <class Settings>
+    static config::KmsProvider provider(std::string name, Settings settings) {
+        config::KmsProvider provider;
+        provider.name = std::move(name);
+        provider.settings = std::move(settings);
+        return provider;
+    }
+
+    const std::filesystem::path directory_ =
+        std::filesystem::temp_directory_path() / ("fieldgate-providers-" + std::to_string(::getpid()));
+    config::Config config_;
+};
+
+TEST_F(KmsProviders, every_kind_is_made_under_its_name) {
+    config_.kms_providers.push_back(provider("local", config::LocalKms{write("a", std::string(96, 'a'))}));
+    config_.kms_providers.push_back(provider("local:b", config::LocalKms{write("b", std::string(96, 'b'))}));
+    config_.kms_providers.push_back(provider("aws", config::AwsKms{}));
+    config_.kms_providers.push_back(provider("azure", config::AzureKms{}));
+    config_.kms_providers.push_back(provider("gcp", config::GcpKms{}));
+    config_.kms_providers.push_back(provider("kmip:x", config::KmipKms{"kmip.example"}));
+    config_.kms_providers.push_back(provider("vault", config::VaultKms{}));
+    const Kms::Providers providers = make_kms_providers(config_, system_environment());
+    std::vector<std::string> names;
+    for (const auto& [name, made] : providers) {
+        names.push_back(name);
+        EXPECT_NE(made, nullptr);
+    }
+    EXPECT_EQ(names,
+              (std::vector<std::string>{"aws", "azure", "gcp", "kmip:x", "local", "local:b", "vault"}));
+}
+
+TEST_F(KmsProviders, each_local_provider_has_its_own_master_key) {
+    config_.kms_providers.push_back(provider("local", config::LocalKms{write("a", std::string(96, 'a'))}));
+    config_.kms_providers.push_back(provider("local:b", config::LocalKms{write("b", std::string(96, 'b'))}));
+    ScriptedTransport transport;
+    Kms kms(transport, make_kms_providers(config_, system_environment()));
+    const auto wrapped = testing::key_of(1, {}, 9, 'b').wrapped;
+    std::string code;
+    kms.unwrap("local", crypto::kms::LocalMasterKey{}, wrapped,
+               [&](const auto& key) { code = key.error().code; });
+    EXPECT_EQ(code, "hmac_validation_failure");
+    bool is_right = false;
+    kms.unwrap("local:b", crypto::kms::LocalMasterKey{}, wrapped,
+               [&](const auto& key) { is_right = key && *key == testing::secret_of(9); });
+    EXPECT_TRUE(is_right);
+}
+
+TEST_F(KmsProviders, names_provider_and_file_of_a_master_key_that_cannot_be_used) {
+    struct Case {
+        std::filesystem::path file;
+        const char* why;
+    };
+    for (const Case& c : {Case{directory_ / "absent", "No such file"}, Case{write("short", "x"), "96"}}) {
+        config_.kms_providers = {provider("local:b", config::LocalKms{c.file})};
+        try {
+            (void)make_kms_providers(config_, system_environment());
+            ADD_FAILURE() << "accepted " << c.file;
+        } catch (const std::runtime_error& error) {
+            EXPECT_THAT(error.what(), HasSubstr("KMS provider `local:b`: " + c.file.string() + ": "));
+            EXPECT_THAT(error.what(), HasSubstr(c.why));
+        }
+    }
+}
+
+TEST_F(KmsProviders, the_systems_environment_has_variables_and_files) {
+    const KmsEnvironment environment = system_environment();
+    ::setenv("FIELDGATE_TEST_VARIABLE", "value", 1);
+    EXPECT_EQ(environment.variable("FIELDGATE_TEST_VARIABLE"), "value");
+    ::unsetenv("FIELDGATE_TEST_VARIABLE");
+    EXPECT_EQ(environment.variable("FIELDGATE_TEST_VARIABLE"), std::nullopt);
+    const auto contents = environment.read_file(write("token", "abc"));
+    ASSERT_TRUE(contents);
+    EXPECT_EQ(testing::text_of(*contents), "abc");
+    const auto absent = environment.read_file(directory_ / "absent");
+    ASSERT_FALSE(absent);
+    EXPECT_EQ(absent.error().kind, crypto::kms::Failure::Kind::credentials);
+    EXPECT_THAT(absent.error().text, HasSubstr((directory_ / "absent").string()));
+}
+
+}  // namespace
+}  // namespace fieldgate::keys

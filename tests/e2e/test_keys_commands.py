@@ -263,6 +263,31 @@ class Reader:
                 self.errors.append(error)
 
 
+def test_data_is_moved_to_another_key(vault, database, patient, direct):
+    """The runbook's way out of a compromised data key: a copy through fieldgate, from one key to another."""
+    old, new = vault.create("clinic"), vault.create("clinic-2")
+    moved_schema = {**SCHEMA, "encryptMetadata": {"keyAltName": "clinic-2"}}
+    schemas = {f"{database}.patients": {"schema": SCHEMA}, f"{vault.name}.moved": {"schema": moved_schema}}
+    gateway = vault.start(schemas=schemas)
+    client = vault.client(gateway)
+    patients, moved = client[database].patients, client[vault.name].moved
+    documents = [patient() for _ in range(20)]
+    patients.insert_many([dict(document) for document in documents])
+    for document in patients.find():
+        moved.replace_one({"_id": document["_id"]}, document, upsert=True)
+    gateway.stop()
+
+    def keys_of(collection):
+        return {str(uuid.UUID(bytes=bytes(document["ssn"])[1:17])) for document in collection.find()}
+    assert keys_of(direct[database].patients) == {old}
+    assert keys_of(direct[vault.name].moved) == {new}
+    direct.admin.command("renameCollection", f"{vault.name}.moved", to=f"{database}.patients", dropTarget=True)
+    vault.run("delete", "clinic", "--yes")
+    later = vault.client(vault.start(schemas={f"{database}.patients": {"schema": moved_schema}}))[database].patients
+    assert [without_id(document) for document in later.find()] == documents
+    assert without_id(later.find_one({"ssn": documents[7]["ssn"]})) == documents[7]
+
+
 def on_a_terminal(arguments, typed):
     """The command with a terminal for its input and errors: (exit code, what it showed)."""
     terminal, other_end = pty.openpty()

@@ -160,11 +160,13 @@ std::string time_text(std::int64_t unix_ms) {
 
 std::string age_text(std::int64_t unix_ms, std::int64_t now_ms) {
     constexpr std::int64_t minute_ms = 60'000;
+    constexpr std::int64_t hour_ms = minute_ms * 60;
+    constexpr std::int64_t day_ms = hour_ms * 24;
     if (unix_ms < 0) return "?";  // dates are whatever somebody wrote
     const std::int64_t age_ms = std::max<std::int64_t>(now_ms - unix_ms, 0);
-    if (age_ms < 120 * minute_ms) return std::to_string(age_ms / minute_ms) + " min";
-    if (age_ms < 48 * 60 * minute_ms) return std::to_string(age_ms / (60 * minute_ms)) + " h";
-    return std::to_string(age_ms / (24 * 60 * minute_ms)) + " d";
+    if (age_ms < hour_ms * 2) return std::to_string(age_ms / minute_ms) + " min";
+    if (age_ms < day_ms * 2) return std::to_string(age_ms / hour_ms) + " h";
+    return std::to_string(age_ms / day_ms) + " d";
 }
 
 std::int64_t now_unix_ms() {

@@ -23,6 +23,7 @@ std::string example(std::string_view type) {
 
 std::string configured(const config::Config& config) {
     std::vector<std::string> names;
+    names.reserve(config.kms_providers.size());
     for (const config::KmsProvider& provider : config.kms_providers) names.push_back(provider.name);
     return names.empty() ? "none is configured" : "configured: " + joined(names);
 }

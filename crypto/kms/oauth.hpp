@@ -16,8 +16,6 @@ struct Token {
     SecretBuffer value;
     UnixTime end{};  // not to be used from then on
 };
-// A token that has less than this left is fetched anew before it is used again.
-inline constexpr std::chrono::seconds token_renewal_s{60};
 
 // Names and values as application/x-www-form-urlencoded.
 class FormBody {

@@ -6,6 +6,7 @@
 #include "proxy/analysis/handlers.hpp"
 #include "proxy/analysis/namespaces.hpp"
 #include "proxy/analysis/request.hpp"
+#include "proxy/analysis/server_check.hpp"
 
 namespace fieldgate::analysis {
 namespace {
@@ -150,7 +151,9 @@ bool route(Request& request) {
     if (plan.touches_protected() && command->on_protected == OnProtected::refuse)
         return refuse_on_protected(request);
     if (!plan.own_is_protected) request.enter_part(Request::no_part);
-    return true;
+    // What is missing of other namespaces is asked for first.
+    return request.server_documents.empty() || !request.needed.empty() || command->where == Where::nowhere ||
+           admit_server_documents(request);
 }
 
 bool analyse_body(Request& request) {

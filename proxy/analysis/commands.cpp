@@ -4,6 +4,7 @@
 #include <array>
 
 #include "proxy/analysis/handlers.hpp"
+#include "proxy/analysis/server_check.hpp"
 
 namespace fieldgate::analysis {
 namespace {
@@ -338,7 +339,7 @@ const auto& table() {
             general("connPoolStats", read, reveals),
             // Logs and running operations show the queries of others.
             general("getLog", read, reveals),
-            general("currentOp", read, reveals),
+            Command{.name = "currentOp", .access = read, .standing = reveals, .look = look_at_current_op},
             general("killOp", write, reveals),
             general("getAuditConfig", read, reveals),
             general("shardConnPoolStats", read, reveals),

@@ -1,5 +1,7 @@
-#include <set>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "proxy/analysis/expression_parts.hpp"
 #include "proxy/analysis/projection.hpp"
@@ -12,7 +14,15 @@ namespace {
 struct Layers {
     SchemaNode below;
     bool complete = true;
-    std::set<std::string_view> names;
+    std::size_t objects = 0;  // laid so far whose names are not known
+    // A name of literal objects: what may still stand there and has constants in it, and whether anything
+    // else may.
+    struct Name {
+        std::vector<bson::Element> literals;
+        bool others = false;
+        std::size_t objects = 0;
+    };
+    std::map<std::string_view, Name> names;
 };
 
 // Whether an object that an expression makes has this part whatever the document is.
@@ -23,15 +33,32 @@ bool is_always_there(const bson::Element& part) {
     return !(part.is_string() && part.string().starts_with('$'));
 }
 
+// What stands at a name where `over` may be missing: what it lies over comes out instead. Constants there
+// stand in for its values.
+bool merge_name(Request& request, const Layers& layers, const SchemaNode* was, std::string_view name,
+                SchemaNode& over) {
+    SchemaNode below = was == nullptr ? SchemaNode() : was->clone();
+    const auto known = layers.names.find(name);
+    if (known != layers.names.end()) {
+        const Layers::Name& laid = known->second;
+        bool wholly = !laid.literals.empty() && !laid.others && laid.objects == layers.objects;
+        for (const bson::Element& literal : laid.literals) {
+            const StandIn stood = stand_in(request, literal, over, below);
+            if (stood == StandIn::refused) return false;
+            wholly = wholly && stood == StandIn::wholly;
+        }
+        if (wholly && over.is_protected() && is_plain(below)) below = field_node(over.field);
+    }
+    over = analysis::merge(std::move(over), below);
+    return true;
+}
+
 // One name of an object over what was there.
 bool lay_name(Request& request, Layers& layers, const std::string& name, SchemaNode over, bool always_there) {
     if (!request.charge_child(layers.below)) return false;
     const SchemaNode* const was = layers.below.child(name);
     const bool absent = was == nullptr && layers.complete && !layers.names.contains(name);
-    if (!always_there && !absent) {
-        static const SchemaNode plain;
-        over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
-    }
+    if (!always_there && !absent && !merge_name(request, layers, was, name, over)) return false;
     if (was != nullptr || !is_plain(over)) layers.below.put_child(name, std::move(over));
     return true;
 }
@@ -52,22 +79,26 @@ bool lay_over(Request& request, const bson::Element& layer, Target target, Layer
             if (!lay_name(request, layers, std::string(part.key()),
                           child == nullptr ? SchemaNode() : child->clone(), is_always_there(part)))
                 return false;
-            layers.names.insert(part.key());
+            Layers::Name& laid = layers.names[part.key()];
+            if (is_always_there(part)) laid = {{}, false, layers.objects};
+            if (top.literals) laid.literals.push_back(part);
+            laid.others = laid.others || !top.literals || !is_always_there(part);
         }
         return true;
     }
-    Layers under{layers.below.clone(), layers.complete, std::move(layers.names)};
+    const SchemaNode under = layers.below.clone();
+    const bool complete = std::exchange(layers.complete, false);
     layers.below = overlay_unknown_object(std::move(layers.below));
-    layers.complete = false;
     for (const auto& [name, child] : top.node.children()) {
-        const SchemaNode* const was = under.below.child(name);
         SchemaNode over = child->clone();
-        static const SchemaNode plain;
-        if (was != nullptr || !under.complete || under.names.contains(name))
-            over = analysis::merge(std::move(over), was == nullptr ? plain : *was);
+        const SchemaNode* const was = under.child(name);
+        if ((was != nullptr || !complete || layers.names.contains(name)) &&
+            !merge_name(request, layers, was, name, over))
+            return false;
         if (!request.charge_child(layers.below)) return false;
         layers.below.put_child(name, std::move(over));
     }
+    ++layers.objects;
     return true;
 }
 

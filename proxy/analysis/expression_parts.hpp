@@ -10,6 +10,8 @@
 // accumulators of stages_group.cpp. Internal to them.
 namespace fieldgate::analysis {
 
+using config::SchemaNode;
+
 [[nodiscard]] bool refuse_shape(Request& request, std::string_view name, std::string_view needs);
 [[nodiscard]] bool refuse_value(Request& request, std::string_view where, const Value& value);
 
@@ -21,6 +23,18 @@ Target strict(Target target);
                                  Target target);
 // The element itself, or what stands in { $literal: ... }.
 bson::Element inside_literal(const bson::Element& element);
+
+// What became of the constants in an expression whose value may stand where `other` may stand too.
+enum class StandIn : std::uint8_t {
+    refused,
+    partly,  // those that stand for encrypted values are encrypted, but other values may come out
+    wholly,  // nothing comes out but encrypted values of that field, or none
+};
+// Encrypts the constants that stand in for the values of `other`, so that whatever comes out is encrypted
+// alike; `own`: what comes out of the expression, with the fields that it now has. Refuses constants that
+// cannot be encrypted: of another type, inside what is computed, or where it is not known what is encrypted.
+[[nodiscard]] StandIn stand_in(Request& request, const bson::Element& expression, const SchemaNode& other,
+                               SchemaNode& own);
 
 // "$path" and "$$variable.path".
 [[nodiscard]] bool evaluate_path(Request& request, std::string_view text, Value& value);

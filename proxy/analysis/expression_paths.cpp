@@ -76,7 +76,10 @@ bool evaluate_variable(Request& request, std::string_view text, Value& value, bo
         return true;
     const auto variable = std::find_if(request.variables.rbegin(), request.variables.rend(),
                                        [&](const Variable& v) { return v.name == name; });
-    if (variable != request.variables.rend()) return follow(request, variable->node, path, value.node);
+    if (variable != request.variables.rend()) {
+        if (variable->literals) ++request.literals;
+        return follow(request, variable->node, path, value.node);
+    }
     if (name != "ROOT" && name != "CURRENT")
         return request.refuse(code::failed_to_parse, "Use of undefined variable: " + quote(name));
     of_document = true;
@@ -154,7 +157,7 @@ bool bind_variables(Request& request, const bson::Element& variables, Target tar
         // Below the variable's name nobody would know any more what was there.
         if (value.was != nullptr) distrust_replaced(value.node, *value.was);
         if (request.variables.size() + bound.size() == variables_max) return refuse_variables(request);
-        bound.push_back({variable.key(), std::move(value.node)});
+        bound.push_back({variable.key(), std::move(value.node), value.literals});
     }
     for (Variable& variable : bound) request.variables.push_back(std::move(variable));
     return true;

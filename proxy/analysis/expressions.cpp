@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "proxy/analysis/expression_parts.hpp"
@@ -63,6 +64,7 @@ bool evaluate_scalar(Request& request, const bson::Element& expression, Target t
         return evaluate_path(request, expression.string(), value);
     value.constant = expression;
     value.none = expression.type() == bson::Type::null || expression.type() == bson::Type::undefined;
+    if (!value.none) ++request.literals;
     // A truth value says nothing that a field of many values could hold, and existence is not hidden.
     if (target == nullptr || is_plain(*target) || value.none || expression.type() == bson::Type::boolean)
         return true;
@@ -75,42 +77,125 @@ bool evaluate_scalar(Request& request, const bson::Element& expression, Target t
 // bounded by what trees are charged for.
 class Operands {
  public:
-    void add(Value value) {
+    void add(Value value, const bson::Element& expression) {
+        const bool constants = value.literals && !value.replaced && is_plain(value.node);
+        if (constants && constants_.size() < constants_max)
+            constants_.push_back(expression);
+        else if (constants)
+            too_many_ = true;
+        else if (keep(value))
+            values_.push_back({std::move(value), expression});
+    }
+
+    // Constants among the operands stand in for whatever encrypted value the others may have: a reader of the
+    // result could not tell the one from the other, and neither may the server. After all were added.
+    [[nodiscard]] bool encrypt_constants(Request& request) {
+        std::vector<const SchemaNode*> others;
+        for (const Operand& operand : values_) {
+            const SchemaNode& node = operand.value.node;
+            const bool known = std::any_of(others.begin(), others.end(), [&](const SchemaNode* other) {
+                return node.is_protected() && other->field == node.field;
+            });
+            if (!known && !is_plain(node)) others.push_back(&node);
+        }
+        if (others.empty()) {
+            if (!constants_.empty() && !has_plain_) values_.push_back({});
+            return true;
+        }
+        if (too_many_)
+            return request.refuse(code::command_not_supported,
+                                  "An expression has more constants beside encrypted fields than fieldgate "
+                                  "encrypts in one go");
+        std::vector<Operand> made;
+        for (const bson::Element& constant : constants_) {
+            Value value;
+            if (!stand_in_for(request, constant, others, nullptr, value.node)) return false;
+            const bool again = value.node.is_protected() &&
+                               std::any_of(made.begin(), made.end(), [&](const Operand& operand) {
+                                   return operand.value.node.field == value.node.field;
+                               });
+            if (!again && keep(value)) made.push_back({std::move(value)});
+        }
+        std::vector<SchemaNode> alike(values_.size());  // what they become, applied when all are known
+        for (std::size_t i = 0; i < values_.size(); ++i) {
+            const Value& value = values_[i].value;
+            if (!value.literals) continue;
+            if (!request.charge(count_nodes(value.node))) return false;
+            alike[i] = value.node.clone();
+            if (!stand_in_for(request, *values_[i].expression, others, &value.node, alike[i])) return false;
+        }
+        for (std::size_t i = 0; i < alike.size(); ++i)
+            if (values_[i].value.literals) values_[i].value.node = std::move(alike[i]);
+        std::move(made.begin(), made.end(), std::back_inserter(values_));
+        return true;
+    }
+
+    [[nodiscard]] bool combine(Request& request, Value& value) {
+        bool first = true;
+        bool has_plain = false;
+        for (Operand& each : values_) {
+            Value& operand = each.value;
+            // No value fits every field, but an update would erase what was there.
+            if (operand.none && !request.updates_by_pipeline) continue;
+            value.replaced = value.replaced || operand.replaced;
+            // What may be plain is as unknown as it was the first time.
+            const bool plain = is_plain(operand.node);
+            if (plain && has_plain) continue;
+            has_plain = has_plain || plain;
+            if (!request.charge(count_nodes(value.node) + count_nodes(operand.node))) return false;
+            value.node =
+                first ? std::move(operand.node) : analysis::merge(std::move(value.node), operand.node);
+            if (first || value.path.empty()) value.path = operand.path;
+            first = false;
+        }
+        value.none = first;
+        return true;
+    }
+
+ private:
+    struct Operand {
+        Value value;
+        std::optional<bson::Element> expression = std::nullopt;
+    };
+    // Nobody writes as many by hand.
+    static constexpr std::size_t constants_max = 100'000;
+
+    bool keep(const Value& value) {
         bool* const like = value.none             ? &has_none_
                            : value.replaced       ? &has_replaced_
                            : is_plain(value.node) ? &has_plain_
                                                   : nullptr;
-        if (like != nullptr && std::exchange(*like, true)) return;
-        values_.push_back(std::move(value));
+        return like == nullptr || !std::exchange(*like, true);
     }
-    std::vector<Value>& values() { return values_; }
 
- private:
-    std::vector<Value> values_;
+    static bool stand_in_for(Request& request, const bson::Element& expression,
+                             const std::vector<const SchemaNode*>& others, const SchemaNode* itself,
+                             SchemaNode& own) {
+        for (const SchemaNode* const other : others) {
+            if (other == itself) continue;
+            const StandIn stood = stand_in(request, expression, *other, own);
+            if (stood == StandIn::refused) return false;
+            if (stood == StandIn::wholly && other->is_protected() && is_plain(own))
+                own = field_node(other->field);
+        }
+        return true;
+    }
+
+    std::vector<Operand> values_;
+    std::vector<bson::Element> constants_;  // expressions that are plain and made of constants
+    bool too_many_ = false;
     bool has_none_ = false;
     bool has_replaced_ = false;
     bool has_plain_ = false;
 };
 
-// Of several operands one is the value.
-bool combine(Request& request, std::vector<Value>& operands, Value& value) {
-    bool first = true;
-    bool has_plain = false;
-    for (Value& operand : operands) {
-        // No value fits every field, but an update would erase what was there.
-        if (operand.none && !request.updates_by_pipeline) continue;
-        value.replaced = value.replaced || operand.replaced;
-        // What may be plain is as unknown as it was the first time.
-        const bool plain = is_plain(operand.node);
-        if (plain && has_plain) continue;
-        has_plain = has_plain || plain;
-        if (!request.charge(count_nodes(value.node) + count_nodes(operand.node))) return false;
-        value.node = first ? std::move(operand.node) : analysis::merge(std::move(value.node), operand.node);
-        if (first || value.path.empty()) value.path = operand.path;
-        first = false;
-    }
-    value.none = first;
-    return true;
+// A condition or a comparison: what stands in it becomes part of no value.
+template <class Walk>
+bool decide(Request& request, const Walk& walk) {
+    const std::size_t literals = request.literals;
+    const bool admitted = walk();
+    request.literals = literals;
+    return admitted;
 }
 
 bool evaluate_equality(Request& request, const ExpressionOperator& op, const bson::Element& operands) {
@@ -157,7 +242,7 @@ bool evaluate_membership(Request& request, const bson::Element& operands) {
 bool evaluate_condition(Request& request, const bson::Element& operands, Target target, Value& value) {
     constexpr std::string_view name = "$cond";
     constexpr std::array<std::string_view, 3> names = {"if", "then", "else"};
-    std::vector<Value> branches(2);
+    Operands branches;
     std::size_t count = 0;
     if (!operands.is_array() && !operands.is_document())
         return refuse_shape(request, name, "if, then and else");
@@ -169,13 +254,14 @@ bool evaluate_condition(Request& request, const bson::Element& operands, Target 
         ++count;
         if (at == names.begin()) {
             if (!walk_condition(request, operand)) return false;
-        } else if (!evaluate(request, operand, target,
-                             branches[static_cast<std::size_t>(at - names.begin()) - 1])) {
-            return false;
+        } else {
+            Value branch;
+            if (!evaluate(request, operand, target, branch)) return false;
+            branches.add(std::move(branch), operand);
         }
     }
     if (count != 3) return refuse_shape(request, name, "if, then and else, once each");
-    return combine(request, branches, value);
+    return branches.encrypt_constants(request) && branches.combine(request, value);
 }
 
 bool evaluate_if_null(Request& request, const bson::Element& operands, Target target, Value& value) {
@@ -184,13 +270,14 @@ bool evaluate_if_null(Request& request, const bson::Element& operands, Target ta
     std::size_t count = 0;
     for (auto at = operands.document().begin(); at != operands.document().end(); ++count) {
         Value operand;
-        if (!evaluate(request, *at, target, operand)) return false;
+        const bson::Element expression = *at;
+        if (!evaluate(request, expression, target, operand)) return false;
         // It tells documents with the field from those without.
         if (++at != operands.document().end()) request.mark_used(operand.node, false);
-        values.add(std::move(operand));
+        values.add(std::move(operand), expression);
     }
     if (count < 2) return refuse_shape(request, "$ifNull", "two operands or more");
-    return combine(request, values.values(), value);
+    return values.encrypt_constants(request) && values.combine(request, value);
 }
 
 bool evaluate_branches(Request& request, const bson::Element& operands, Target target, Value& value) {
@@ -201,7 +288,7 @@ bool evaluate_branches(Request& request, const bson::Element& operands, Target t
         if (part.key() == "default") {
             Value operand;
             if (!evaluate(request, part, target, operand)) return false;
-            values.add(std::move(operand));
+            values.add(std::move(operand), part);
             continue;
         }
         if (part.key() != "branches" || !part.is_array()) return refuse_shape(request, "$switch", needs);
@@ -216,12 +303,12 @@ bool evaluate_branches(Request& request, const bson::Element& operands, Target t
                 } else {
                     Value then;
                     if (!evaluate(request, operand, target, then)) return false;
-                    values.add(std::move(then));
+                    values.add(std::move(then), operand);
                 }
             }
         }
     }
-    return combine(request, values.values(), value);
+    return values.encrypt_constants(request) && values.combine(request, value);
 }
 
 bool evaluate_operator(Request& request, const bson::Element& op, Target target, Value& value) {
@@ -237,9 +324,9 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
         case ExpressionRule::plain_only:
             return require_plain(request, op, row->name, target);
         case ExpressionRule::equality:
-            return evaluate_equality(request, *row, op);
+            return decide(request, [&] { return evaluate_equality(request, *row, op); });
         case ExpressionRule::membership:
-            return evaluate_membership(request, op);
+            return decide(request, [&] { return evaluate_membership(request, op); });
         case ExpressionRule::condition:
             return evaluate_condition(request, op, target, value);
         case ExpressionRule::if_null:
@@ -253,6 +340,7 @@ bool evaluate_operator(Request& request, const bson::Element& op, Target target,
         case ExpressionRule::constant: {
             value.constant = op;
             value.none = op.type() == bson::Type::null;
+            if (!value.none) ++request.literals;
             if (target == nullptr || is_plain(*target) || value.none || op.type() == bson::Type::boolean)
                 return true;
             return request.refuse(code::operation_not_on_encrypted,
@@ -298,17 +386,30 @@ bool evaluate_object(Request& request, bson::DocumentView object, Target target,
     return true;
 }
 
+// Each position is a place of its own: a constant beside an encrypted value in an array stands in for none.
 bool evaluate_array(Request& request, bson::DocumentView array, Target target, Value& value) {
     Operands elements;
     for (const bson::Element& element : array) {
         Value inner;
         if (!evaluate(request, element, target, inner)) return false;
-        elements.add(std::move(inner));
+        inner.literals = false;
+        elements.add(std::move(inner), element);
     }
-    if (!combine(request, elements.values(), value)) return false;
+    if (!elements.combine(request, value)) return false;
     value.none = false;
     value.node = array_of(std::move(value.node));
     return true;
+}
+
+bool evaluate_any(Request& request, const bson::Element& expression, Target target, Value& value) {
+    if (expression.is_array()) return evaluate_array(request, expression.document(), target, value);
+    if (!expression.is_document()) return evaluate_scalar(request, expression, target, value);
+    const bson::DocumentView document = expression.document();
+    if (!begins_with_operator(expression)) return evaluate_object(request, document, target, value);
+    if (++document.begin() != document.end())
+        return request.refuse(code::failed_to_parse,
+                              "An object representing an expression must have exactly one field");
+    return evaluate_operator(request, *document.begin(), target, value);
 }
 
 }  // namespace
@@ -326,20 +427,18 @@ bool refuse_expression(Request& request, std::string_view where, std::string_vie
 }
 
 bool evaluate(Request& request, const bson::Element& expression, Target target, Value& value) {
-    if (expression.is_array()) return evaluate_array(request, expression.document(), target, value);
-    if (!expression.is_document()) return evaluate_scalar(request, expression, target, value);
-    const bson::DocumentView document = expression.document();
-    if (!begins_with_operator(expression)) return evaluate_object(request, document, target, value);
-    if (++document.begin() != document.end())
-        return request.refuse(code::failed_to_parse,
-                              "An object representing an expression must have exactly one field");
-    return evaluate_operator(request, *document.begin(), target, value);
+    const std::size_t literals = request.literals;
+    if (!evaluate_any(request, expression, target, value)) return false;
+    value.literals = request.literals != literals;
+    return true;
 }
 
 bool walk_condition(Request& request, const bson::Element& expression) {
-    Value value;
-    if (!evaluate(request, expression, nullptr, value)) return false;
-    return is_usable_as_plain(value) || refuse_value(request, "as a condition", value);
+    return decide(request, [&] {
+        Value value;
+        if (!evaluate(request, expression, nullptr, value)) return false;
+        return is_usable_as_plain(value) || refuse_value(request, "as a condition", value);
+    });
 }
 
 bool walk_value(Request& request, const bson::Element& expression, Target target,

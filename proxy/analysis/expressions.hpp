@@ -40,6 +40,8 @@ struct Value {
     config::SchemaNode node;
     std::optional<bson::Element> constant = std::nullopt;  // a literal: its element in the message
     bool none = false;                                     // null, a missing field, $$REMOVE: no value at all
+    // Constants of the client may stand in it: it is one, or made of some.
+    bool literals = false;
     bool replaced = false;       // a path that was protected in the store, and that a stage made plain
     std::string_view path = {};  // of a field, as the client wrote it, for error texts
     // Of a path in documents that stages changed: what was protected there in the store; null: nothing.
@@ -54,6 +56,11 @@ using Target = const config::SchemaNode*;
 
 // An expression that decides about documents ($expr, $cond's condition): its value must be plain.
 [[nodiscard]] bool walk_condition(Request& request, const bson::Element& expression);
+
+// Notes where constants of the client come to stand if the value of an expression is put at `path` (empty: it
+// is the whole document). `before`: Request::literals before it was walked.
+[[nodiscard]] bool note_constants(Request& request, const bson::Element& expression, std::string_view path,
+                                  std::size_t before);
 
 // An expression whose value becomes part of a document: `result` says what stands there afterwards.
 [[nodiscard]] bool walk_value(Request& request, const bson::Element& expression, Target target,

@@ -4,6 +4,8 @@
 
 #include "proxy/analysis/commands.hpp"
 #include "proxy/analysis/pipeline.hpp"
+#include "proxy/analysis/server_documents.hpp"
+#include "proxy/analysis/trees.hpp"
 
 namespace fieldgate::analysis {
 namespace {
@@ -58,6 +60,11 @@ bool refuse_view(Request& request, std::string_view database, std::string_view c
                               ", which is protected; use the collection itself");
 }
 
+void note_server_documents(Request& request, std::string_view database, std::string_view collection) {
+    if (request.server_documents.empty() && documents_of_server(request, database, collection) != nullptr)
+        request.server_documents = full_name(database, collection);
+}
+
 // Everything that a view reads, and the views below it, must be known and unprotected.
 bool admit_view(Request& request, std::string_view database, std::string_view collection,
                 const NamespaceFacts& facts) {
@@ -71,6 +78,10 @@ bool admit_view(Request& request, std::string_view database, std::string_view co
             return refuse_view(request, database, collection, name);
         if (shows_other_namespaces(name.database, name.collection))
             request.plan.requires_reveal_everything = true;
+        if (documents_of_server(request, name.database, name.collection) != nullptr) {
+            request.server_views.push_back({std::string(database), std::string(collection)});
+            note_server_documents(request, database, collection);
+        }
         const NamespaceFacts* below = request.context.catalog.find(name.database, name.collection);
         if (below == nullptr) {
             if (!need(request, name.database, name.collection)) return false;
@@ -177,13 +188,19 @@ bool admit_namespace(Request& request, std::string_view database, std::string_vi
         if (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection))
             return false;
         if (shows_other_namespaces(database, collection)) plan.requires_reveal_everything = true;
+        note_server_documents(request, database, collection);
+        request.server_tree = documents_of_server(request, database, collection);
     }
     const bool structure_only = request.command->structure_only;
     const bool may_have_schema = !plan.touches_key_vault && asks_server_for_schemas(request);
     if (structure_only && !may_have_schema) return true;
     const NamespaceFacts* facts = request.context.catalog.find(database, collection);
     if (facts == nullptr) return need(request, database, collection);
-    if (facts->is_view) return structure_only || admit_view(request, database, collection, *facts);
+    if (facts->is_view) {
+        if (!structure_only && !admit_view(request, database, collection, *facts)) return false;
+        request.server_tree = documents_of_server(request, database, collection);
+        return true;
+    }
     if (!may_have_schema || !facts->validator_encrypts) return true;
     if (facts->server_schema != nullptr) {
         plan.own_is_protected = true;
@@ -212,6 +229,7 @@ bool admit_other(Request& request, std::string_view database, std::string_view c
         (!admit_unlisted(request, database, collection) || !admit_buckets(request, database, collection)))
         return false;
     if (shows_other_namespaces(database, collection)) request.plan.requires_reveal_everything = true;
+    if (listed == nullptr) note_server_documents(request, database, collection);
     std::vector<NamespaceName>& others = request.plan.others;
     NamespaceName name{std::string(database), std::string(collection)};
     if (std::find(others.begin(), others.end(), name) != others.end()) return true;
@@ -231,6 +249,29 @@ bool admit_other(Request& request, std::string_view database, std::string_view c
     return request.protect(facts->server_schema, database, collection);
 }
 
+bool may_hold_protected(const Request& request, std::string_view database) {
+    const config::Config& config = request.context.config;
+    if (config.unlisted_namespaces == config::Config::Unlisted::server) return true;
+    const bool all = database == "admin" || database == "local" || database == "config";
+    return std::any_of(
+        config.schemas.begin(), config.schemas.end(), [&](const config::ProtectedNamespace& entry) {
+            return all || config::NamespacePattern{entry.pattern.database, "*"}.matches(database, "any");
+        });
+}
+
+std::shared_ptr<const config::SchemaNode> documents_of_server(const Request& request,
+                                                              std::string_view database,
+                                                              std::string_view collection) {
+    const auto& views = request.server_views;
+    const bool view = std::any_of(views.begin(), views.end(), [&](const NamespaceName& name) {
+        return name.database == database && name.collection == collection;
+    });
+    // It may give paths other names.
+    if (view) return std::make_shared<const config::SchemaNode>(unknown_node());
+    auto tree = server_tree(database, collection);
+    return tree != nullptr && may_hold_protected(request, database) ? tree : nullptr;
+}
+
 bool admit_named(Request& request, const bson::Element& value, std::string_view database, bool may_write,
                  Other other) {
     NamedNamespaces named;
@@ -239,6 +280,9 @@ bool admit_named(Request& request, const bson::Element& value, std::string_view 
         return request.refuse(code::command_not_supported, "The namespace of pipeline stage " +
                                                                quote(named.unreadable) + " cannot be told");
     if (named.shows_server) request.plan.requires_reveal_everything = true;
+    if (!named.makes_server_documents.empty() && request.server_documents.empty() &&
+        may_hold_protected(request, "admin"))
+        request.server_documents = quote(named.makes_server_documents);
     if (named.writes) {
         if (!may_write)
             return request.refuse(code::command_not_supported, "$out and $merge cannot stand here");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -38,5 +39,15 @@ enum class Other : std::uint8_t { unprotected_only, may_join };
 // and make the command a write.
 [[nodiscard]] bool admit_named(Request& request, const bson::Element& value, std::string_view database,
                                bool may_write, Other other = Other::unprotected_only);
+
+// Whether some namespace of the database may be protected. `admin`, `local` and `config` stand for the whole
+// deployment.
+bool may_hold_protected(const Request& request, std::string_view database);
+
+// The tree of documents that the server keeps of other namespaces, if the name is one of those or a view over
+// one, and any of the others may be protected; null otherwise.
+std::shared_ptr<const config::SchemaNode> documents_of_server(const Request& request,
+                                                              std::string_view database,
+                                                              std::string_view collection);
 
 }  // namespace fieldgate::analysis

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "proxy/analysis/server_documents.hpp"
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/trees.hpp"
 
@@ -12,6 +13,11 @@ namespace {
 
 constexpr Stage shows_server(std::string_view name) {
     return {.name = name, .shows_server = true};
+}
+
+constexpr Stage makes_server_documents(std::string_view name) {
+    return {
+        .name = name, .walk = walk_server_stage, .place = StagePlace::first_of_command, .shows_server = true};
 }
 
 // What servers allow by default (internalPipelineLengthLimit).
@@ -51,13 +57,13 @@ constexpr std::array stages{
     Stage{"$documents", StageNames::nothing, walk_documents, StagePlace::first},
     Stage{"$collStats", StageNames::nothing, walk_statistics, StagePlace::first},
     Stage{"$indexStats", StageNames::nothing, walk_statistics, StagePlace::first},
-    Stage{"$planCacheStats", StageNames::nothing, walk_statistics, StagePlace::first, true},
-    shows_server("$currentOp"),
-    shows_server("$listClusterCatalog"),
+    Stage{"$planCacheStats", StageNames::nothing, walk_plan_cache, StagePlace::first, true},
+    makes_server_documents("$currentOp"),
+    makes_server_documents("$listClusterCatalog"),
     shows_server("$listLocalSessions"),
-    shows_server("$listSampledQueries"),
+    makes_server_documents("$listSampledQueries"),
     shows_server("$listSessions"),
-    shows_server("$queryStats"),
+    makes_server_documents("$queryStats"),
     shows_server("$shardedDataDistribution"),
     Stage{"$densify"},
     Stage{"$fill"},
@@ -149,6 +155,7 @@ void collect_namespaces(const bson::Element& value, std::string_view database, N
         if (key.starts_with('$')) {
             const Stage* row = find_stage(key);
             if (row != nullptr && row->shows_server) found.shows_server = true;
+            if (row != nullptr && row->walk == walk_server_stage) found.makes_server_documents = row->name;
             // Stages that servers keep to themselves could name anything.
             const bool internal = key.starts_with("$_internal") || key == "$mergeCursors";
             if (internal || (row != nullptr && !add_stage(*row, element, database, found)))
@@ -235,6 +242,10 @@ bool walk_stages(Pipeline& pipeline, const bson::Element& pipeline_array) {
     return true;
 }
 
+const config::SchemaNode* stored_of(const config::SchemaNode& tree) {
+    return is_server_tree(tree) ? nullptr : &tree;
+}
+
 bool begins_with_events(const bson::Element& stage_array) {
     const bson::DocumentView array = stage_array.document();
     if (array.empty() || !(*array.begin()).is_document()) return false;
@@ -249,7 +260,7 @@ bool walk_pipeline(Request& request, const bson::Element& stage_array) {
                                ? std::make_shared<const config::SchemaNode>(unknown_node())
                                : request.own_tree();
     pipeline.set_tree(documents);
-    request.stored = request.tree;
+    request.stored = stored_of(*documents);
     if (!walk_stages(pipeline, stage_array)) return false;
     // A whole document of which nothing is known could only be withheld whole. And where the cursor bears the
     // name of an unprotected namespace, another fieldgate, or this one after it forgot the cursor, would pass

@@ -70,7 +70,8 @@ struct NamedNamespaces {
     std::vector<NamespaceName> names;
     bool writes = false;  // $out or $merge
     bool shows_server = false;
-    std::string_view unreadable;  // a stage whose namespace cannot be told; empty: none
+    std::string_view makes_server_documents;  // a stage of server_documents.hpp; empty: none
+    std::string_view unreadable;              // a stage whose namespace cannot be told; empty: none
 };
 void collect_namespaces(const bson::Element& value, std::string_view database, NamedNamespaces& found);
 
@@ -84,6 +85,10 @@ void collect_namespaces(const bson::Element& value, std::string_view database, N
 
 // The pipeline of an update: passes if it provably leaves every protected field of the documents as it was.
 [[nodiscard]] bool walk_update_pipeline(Request& request, const bson::Element& stages);
+
+// What documents of that tree were in the store, for constants beside what stages compute: what the server
+// keeps of others has no names of its own to keep constants from.
+const config::SchemaNode* stored_of(const config::SchemaNode& tree);
 
 bool begins_with_events(const bson::Element& stages);
 

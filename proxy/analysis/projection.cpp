@@ -151,7 +151,10 @@ bool Projection::walk_computed(Request& request, const bson::Element& element, b
     if (request.updates_by_pipeline && target_at(request, path_) != nullptr)
         return refuse_update_of_field(request, path_);
     config::SchemaNode value;
-    if (!walk_value(request, element, below_plain ? nullptr : target_at(request, path_), value)) return false;
+    const std::size_t literals = request.literals;
+    if (!walk_value(request, element, below_plain ? nullptr : target_at(request, path_), value) ||
+        !note_constants(request, element, path_, literals))
+        return false;
     if (below_plain && is_plain(value)) return true;
     if (is_positional(path_)) return refuse_computed(request);
     if (below_plain && goes_through_dotted_keys(*request.tree, path_)) return refuse_computed(request);
@@ -190,6 +193,8 @@ bool walk_find_projection(Request& request, bson::DocumentView projection) {
 
 bool walk_sort(Request& request, bson::DocumentView sort) {
     for (const bson::Element& element : sort) {
+        const auto order = element.whole_number();
+        if (element.key() == "$natural" && (order == 1 || order == -1)) continue;  // as they are stored
         const Resolution at = resolve(*request.tree, element.key());
         if (at.kind == Resolution::Kind::unknown)
             return request.refuse(code::operation_not_on_encrypted, why_unusable(at, "sort", element.key()));

@@ -201,22 +201,6 @@ bool finish_get_more(Request& request) {
     return look_at_get_more(request);
 }
 
-namespace {
-
-// Whether some namespace of the database may be protected; `admin` stands for the whole deployment.
-bool may_hold_protected(const Request& request) {
-    const config::Config& config = request.context.config;
-    if (config.unlisted_namespaces == config::Config::Unlisted::server) return true;
-    return std::any_of(config.schemas.begin(), config.schemas.end(),
-                       [&](const config::ProtectedNamespace& entry) {
-                           return request.plan.database == "admin" ||
-                                  config::NamespacePattern{entry.pattern.database, "*"}.matches(
-                                      request.plan.database, "any");
-                       });
-}
-
-}  // namespace
-
 bool look_at_aggregate(Request& request) {
     bson::DocumentView checked;
     std::size_t pipelines = 0;
@@ -233,7 +217,7 @@ bool look_at_aggregate(Request& request) {
                                  !(*checked.begin()).document().empty() &&
                                  (*(*checked.begin()).document().begin()).key() == "$documents";
             if (!literal) request.plan.requires_reveal_everything = true;
-            if (begins_with_events(element) && may_hold_protected(request) &&
+            if (begins_with_events(element) && may_hold_protected(request, request.plan.database) &&
                 !walk_database_events(request, element))
                 return false;
         }

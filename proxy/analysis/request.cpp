@@ -329,7 +329,7 @@ void Request::set_shape(ReplyShape::Kind kind, std::shared_ptr<const config::Sch
 
 std::shared_ptr<const config::SchemaNode> Request::own_tree(const config::SchemaNode* node) const {
     static const auto nothing = std::make_shared<const config::SchemaNode>();
-    if (part == no_part) return nothing;
+    if (part == no_part) return server_tree != nullptr ? server_tree : nothing;
     const auto& root = plan.fields->parts()[part].tree;
     return node == nullptr ? root : std::shared_ptr<const config::SchemaNode>(root, node);
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,6 +83,7 @@ bool is_number_or_boolean(const bson::Element& value);
 struct Variable {
     std::string_view name;  // in the message, without $$
     config::SchemaNode node;
+    bool literals = false;  // constants of the client may stand in it
 };
 
 class Request {
@@ -107,12 +109,26 @@ class Request {
     std::size_t part = no_part;
     // bulkWrite: the part of each entry of nsInfo.
     std::vector<std::size_t> bulk_parts;
+    // What the server keeps of other namespaces' documents (server_documents.hpp): the tree of the command's
+    // own documents, if they are of that kind; the first such namespace or stage that the command reaches,
+    // for error texts; views over any.
+    std::shared_ptr<const config::SchemaNode> server_tree;
+    std::string server_documents;
+    std::vector<NamespaceName> server_views;
     bool has_ciphertext = false;  // of what is being walked: a binary of subtype 6 somewhere in it
     std::shared_ptr<const config::SchemaNode>
         stored_events;                // keeps it, where it is that of a change stream's events
     std::vector<Variable> variables;  // in scope, innermost last
     // What a projection that computes makes of the documents that a find-like command returns; null: nothing.
     std::shared_ptr<const config::SchemaNode> projected;
+    // Constants of expressions that were walked so far and may become part of a value. What decides only
+    // (conditions, comparisons) is not counted.
+    std::size_t literals = 0;
+    // Where stages of the pipeline so far put such constants: dotted paths. With a dot at the end: anywhere
+    // at or below it.
+    std::set<std::string> literal_paths;
+    // Constants that were encrypted because they stand in for a field's value.
+    std::set<const std::uint8_t*> stood_in;
     // The expressions are those of an update, which must leave every protected field as it is.
     bool updates_by_pipeline = false;
     Statement statement;

@@ -52,7 +52,9 @@ bool replace_root(Pipeline& pipeline, const bson::Element& expression) {
     const config::SchemaNode* const target =
         request.stored != nullptr && !is_plain(*request.stored) ? request.stored : pipeline.tree.get();
     config::SchemaNode root;
-    if (!walk_value(request, expression, target, root)) return false;
+    const std::size_t literals = request.literals;
+    if (!walk_value(request, expression, target, root) || !note_constants(request, expression, "", literals))
+        return false;
     if (root.is_protected() || root.array || root.dotted_keys)
         return request.refuse(code::operation_not_on_encrypted,
                               "A document cannot be replaced by an encrypted value, an array, or the changed "

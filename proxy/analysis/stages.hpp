@@ -38,8 +38,9 @@ bool walk_change_stream(Pipeline& pipeline, const bson::Element& stage);
 bool walk_split_event(Pipeline& pipeline, const bson::Element& stage);
 bool walk_geo_near(Pipeline& pipeline, const bson::Element& stage);
 bool walk_documents(Pipeline& pipeline, const bson::Element& stage);
-bool walk_statistics(Pipeline& pipeline,
-                     const bson::Element& stage);  // $collStats, $indexStats, $planCacheStats
+bool walk_statistics(Pipeline& pipeline, const bson::Element& stage);    // $collStats, $indexStats
+bool walk_plan_cache(Pipeline& pipeline, const bson::Element& stage);    // $planCacheStats
+bool walk_server_stage(Pipeline& pipeline, const bson::Element& stage);  // $currentOp and its like
 
 enum class AccumulatorRule : std::uint8_t {
     plain_only,  // computes from values

@@ -2,7 +2,6 @@
 #include <array>
 
 #include "proxy/analysis/expression_parts.hpp"
-#include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/projection.hpp"
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/trees.hpp"
@@ -41,10 +40,11 @@ constexpr std::array accumulators{
     AccumulatorOperator{"$accumulator", never},
 };
 
+// `target`: what documents have where the result goes.
 bool require_plain_input(Request& request, const bson::Element& input, std::string_view name,
                          Target target = nullptr) {
     Value value;
-    if (!evaluate(request, input, target, value)) return false;
+    if (!evaluate(request, input, strict(target), value)) return false;
     return (is_plain(value.node) && !value.replaced) || refuse_expression(request, name, value.path);
 }
 
@@ -87,8 +87,7 @@ bool accumulate(Request& request, const bson::Element& accumulator, Target targe
         case plain_only: {
             // { $sum: 1 } counts, whatever name it counts into.
             const bool tells_nothing = accumulator.whole_number() == 1;
-            return require_plain_input(request, accumulator, row->name,
-                                       tells_nothing ? nullptr : strict(target));
+            return require_plain_input(request, accumulator, row->name, tells_nothing ? nullptr : target);
         }
         case counts:
             return (accumulator.is_document() && accumulator.document().empty()) ||
@@ -140,7 +139,10 @@ bool walk_output(Pipeline& pipeline, const bson::Element& output, config::Schema
     config::SchemaNode value;
     // A name of the store's keeps constants out, although what stands there now is new.
     const Target target = request.stored == nullptr ? nullptr : request.stored->child(output.key());
-    if (!accumulate(request, *output.document().begin(), target, value) || !request.charge_child(tree))
+    const std::size_t literals = request.literals;
+    if (!accumulate(request, *output.document().begin(), target, value) ||
+        !note_constants(request, *output.document().begin(), output.key(), literals) ||
+        !request.charge_child(tree))
         return false;
     put_at(tree, output.key(), std::move(value));
     return true;
@@ -198,8 +200,12 @@ bool walk_group(Pipeline& pipeline, const bson::Element& stage) {
             if (!walk_output(pipeline, part, tree)) return false;
             continue;
         }
+        // Names below `_id` are new ones, whatever they are: a constant there, as in { ssn: 777 }, is no
+        // value of a field, and no later stage compares it with one or stores it as one.
         Value id;
-        if (!evaluate(request, part, nullptr, id) || !tell_apart(request, "Aggregation stage $group", id))
+        const std::size_t literals = request.literals;
+        if (!evaluate(request, part, nullptr, id) || !note_constants(request, part, "_id", literals) ||
+            !tell_apart(request, "Aggregation stage $group", id))
             return false;
         put_at(tree, "_id", std::move(id.node));
     }

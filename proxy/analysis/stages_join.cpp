@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/match.hpp"
+#include "proxy/analysis/namespaces.hpp"
 #include "proxy/analysis/projection.hpp"
+#include "proxy/analysis/server_documents.hpp"
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/trees.hpp"
 
@@ -15,24 +18,52 @@ std::shared_ptr<const config::SchemaNode> tree_of(const Pipeline& pipeline, std:
                                                   std::string_view collection) {
     static const auto nothing = std::make_shared<const config::SchemaNode>();
     const FieldSpace::Part* part = pipeline.request.plan.fields->find(database, collection);
-    return part == nullptr ? nothing : part->tree;
+    if (part != nullptr) return part->tree;
+    const auto of_server = documents_of_server(pipeline.request, database, collection);
+    return of_server != nullptr ? of_server : nothing;
 }
 
-// A pipeline inside a stage, on documents of its own. `result`: what comes out of it.
+// A pipeline inside a stage, on documents of its own. `result`: what comes out of it; `inner_literals`: where
+// its constants stand.
 bool walk_inner(Pipeline& outer, const bson::Element& stages, Pipeline::Kind kind,
                 std::shared_ptr<const config::SchemaNode> documents,
-                std::shared_ptr<const config::SchemaNode>& result) {
+                std::shared_ptr<const config::SchemaNode>& result,
+                std::set<std::string>* inner_literals = nullptr) {
     Request& request = outer.request;
     const config::SchemaNode* const stored = request.stored;
+    std::set<std::string> literal_paths = std::exchange(request.literal_paths, {});
     Pipeline inner{request, kind, outer.database};
     inner.tree = std::move(documents);
     request.tree = inner.tree.get();
-    if (kind != Pipeline::Kind::facet) request.stored = request.tree;
+    if (kind != Pipeline::Kind::facet) request.stored = stored_of(*request.tree);
     const bool admitted = walk_stages(inner, stages);
     request.tree = outer.tree.get();
     request.stored = stored;
     result = std::move(inner.tree);
+    std::swap(request.literal_paths, literal_paths);
+    if (inner_literals != nullptr) *inner_literals = std::move(literal_paths);
     return admitted;
+}
+
+// Constants of one side of a $unionWith must not come to stand where the other has encrypted values: whoever
+// reads the results could not tell the one from the other.
+bool admit_constants(Request& request, const std::set<std::string>& literal_paths, const SchemaNode& own,
+                     const SchemaNode& other) {
+    if (is_server_tree(other)) return true;  // unknown for another reason
+    for (std::string_view path : literal_paths) {
+        const bool or_below = path.ends_with('.');
+        if (or_below) path.remove_suffix(1);
+        const Resolution::Kind there = resolve(other, path).kind;
+        if (there == Resolution::Kind::plain || (there == Resolution::Kind::parent && !or_below) ||
+            !resolve(own, path).is_plain())
+            continue;
+        return request.refuse(
+            code::operation_not_on_encrypted,
+            "A constant cannot stand in for an encrypted field: aggregation stage $unionWith "
+            "would put that at " +
+                quote(path) + " beside encrypted values. Give it another name.");
+    }
+    return true;
 }
 
 bool put_array(Pipeline& pipeline, std::string_view path, const config::SchemaNode& element) {
@@ -121,6 +152,8 @@ bool admit_target_tree(Pipeline& pipeline, const bson::Element& stage, std::stri
                 "keys: " +
                 std::string(why));
     };
+    if (part == nullptr && documents_of_server(request, database, collection) != nullptr)
+        return refuse("the server alone writes the target");
     if (part == nullptr)
         return is_plain(*pipeline.tree) ||
                refuse("the target has no schema, and documents have encrypted fields");
@@ -234,7 +267,8 @@ bool walk_graph_lookup(Pipeline& pipeline, const bson::Element& stage) {
     if (options.restrict_search) {
         const config::SchemaNode* const tree = request.tree;
         const config::SchemaNode* const stored = request.stored;
-        request.tree = request.stored = foreign.get();
+        request.tree = foreign.get();
+        request.stored = stored_of(*foreign);
         const bool admitted = walk_filter(request, options.restrict_search->document());
         request.tree = tree;
         request.stored = stored;
@@ -271,7 +305,13 @@ bool walk_union_with(Pipeline& pipeline, const bson::Element& stage) {
     } else {
         others = source_tree(pipeline, stage);
     }
-    if (stages && !walk_inner(pipeline, *stages, Pipeline::Kind::joined, others, others)) return false;
+    std::set<std::string> literal_paths;
+    if (stages && !walk_inner(pipeline, *stages, Pipeline::Kind::joined, others, others, &literal_paths))
+        return false;
+    if (!admit_constants(request, literal_paths, *others, *pipeline.tree) ||
+        !admit_constants(request, request.literal_paths, *pipeline.tree, *others))
+        return false;
+    request.literal_paths.merge(std::move(literal_paths));
     config::SchemaNode tree;
     if (!request.charge(count_nodes(*others)) || !pipeline.copy_tree(tree)) return false;
     pipeline.set_tree(merge(std::move(tree), *others));

@@ -4,6 +4,7 @@
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/match.hpp"
 #include "proxy/analysis/projection.hpp"
+#include "proxy/analysis/server_documents.hpp"
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/trees.hpp"
 
@@ -74,10 +75,46 @@ bool walk_geo_near(Pipeline& pipeline, const bson::Element& stage) {
     return true;
 }
 
+// The client's own documents, whatever the names in them are: they meet those of a namespace in $unionWith
+// and $lookup only, which compare and tell them apart.
 bool walk_documents(Pipeline& pipeline, const bson::Element& stage) {
-    if (!walk_condition(pipeline.request, stage)) return false;
+    Request& request = pipeline.request;
+    Value value;
+    const std::size_t literals = request.literals;
+    if (!evaluate(request, stage, nullptr, value)) return false;
+    if (!is_plain(value.node) || value.replaced)
+        return refuse_expression(request, "as a condition", value.path);
+    if (!note_constants(request, stage, "", literals)) return false;
     pipeline.set_tree(config::SchemaNode());
     return true;
+}
+
+namespace {
+
+// Documents of which the table says what can be compared.
+bool make_server_documents(Pipeline& pipeline, const bson::Element& stage) {
+    if (!stage.is_document()) return refuse_stage_shape(pipeline, stage, "an object");
+    if (!walk_plain_condition(pipeline.request, stage)) return false;
+    pipeline.set_tree(server_stage_tree(stage.key()));
+    pipeline.request.stored = nullptr;
+    return true;
+}
+
+}  // namespace
+
+// Its entries show the queries that made them.
+bool walk_plan_cache(Pipeline& pipeline, const bson::Element& stage) {
+    return make_server_documents(pipeline, stage);
+}
+
+// Of no collection.
+bool walk_server_stage(Pipeline& pipeline, const bson::Element& stage) {
+    if (!pipeline.request.plan.collection.empty())
+        return pipeline.request.refuse(code::operation_not_on_encrypted,
+                                       "Aggregation stage " + std::string(stage.key()) +
+                                           " is not allowed or supported with automatic encryption, but in "
+                                           "an aggregate of no collection.");
+    return make_server_documents(pipeline, stage);
 }
 
 // About the collection, not its documents; options are names and numbers.

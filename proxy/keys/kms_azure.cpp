@@ -5,6 +5,7 @@
 
 #include "crypto/kms/endpoint_rule.hpp"
 #include "crypto/kms/http.hpp"
+#include "proxy/keys/kms_operations.hpp"
 
 namespace fieldgate::keys {
 namespace {
@@ -231,7 +232,7 @@ Result<Request> AzureTokens::request(const std::string& resource) const {
 
 const Token* AzureTokens::find(const std::string& resource, UnixTime now) const {
     const auto at = tokens_.find(resource);
-    return at != tokens_.end() && now < at->second.end ? &at->second : nullptr;
+    return at != tokens_.end() && now < at->second.token.end ? &at->second.token : nullptr;
 }
 
 std::optional<Failure> AzureTokens::take(const std::string& resource, const Reply& reply, UnixTime now) {
@@ -239,7 +240,8 @@ std::optional<Failure> AzureTokens::take(const std::string& resource, const Repl
     auto token = crypto::kms::read_token(
         reply, is_managed ? crypto::kms::azure_metadata : crypto::kms::azure_platform, now);
     if (token) {
-        tokens_.insert_or_assign(resource, std::move(*token));
+        const UnixTime due = login_due(now, token->end);
+        tokens_.insert_or_assign(resource, Kept{std::move(*token), due});
         first_.clear();
         return std::nullopt;
     }
@@ -253,15 +255,15 @@ void AzureTokens::want(const std::string& resource) {
 }
 
 std::optional<std::string> AzureTokens::due(UnixTime now) const {
-    for (const auto& [resource, token] : tokens_) {
-        if (token.end < now + crypto::kms::token_renewal_s) return resource;
+    for (const auto& [resource, kept] : tokens_) {
+        if (kept.due <= now) return resource;
     }
     if (!first_.empty()) return first_;
     return std::nullopt;
 }
 
 void AzureTokens::forget() {
-    for (auto& [resource, token] : tokens_) token = {};
+    for (auto& [resource, kept] : tokens_) kept = {};
 }
 
 AzureProvider::AzureProvider(const config::KmsProvider& configured, KmsEnvironment environment)

@@ -42,8 +42,13 @@ class AzureTokens {
 
     config::AzureKms settings_;
     KmsEnvironment environment_;
-    std::map<std::string, crypto::kms::Token> tokens_;  // by resource; also those that have ended
-    std::string first_;                                 // wanted while there was none yet
+    struct Kept {
+        crypto::kms::Token token;
+        UnixTime due{};  // of the login that renews it
+    };
+
+    std::map<std::string, Kept> tokens_;  // by resource; also those that have ended
+    std::string first_;                   // wanted while there was none yet
 };
 
 // Azure Key Vault (crypto/kms/azure.hpp): client secret, workload identity or managed identity.

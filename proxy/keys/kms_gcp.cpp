@@ -1,10 +1,10 @@
 #include "proxy/keys/kms_gcp.hpp"
 
-#include <boost/assert.hpp>
 #include <utility>
 
 #include "crypto/kms/endpoint_rule.hpp"
 #include "crypto/kms/http.hpp"
+#include "proxy/keys/kms_operations.hpp"
 
 namespace fieldgate::keys {
 namespace {
@@ -28,11 +28,13 @@ Failure not_usable(std::string code, std::string text) {
     return {Failure::Kind::credentials, 0, std::move(code), std::move(text)};
 }
 
+}  // namespace
+
 // One request, or two: the exchange of somebody else's token, then that for a service account's.
-class GcpLogin final : public KmsOperation {
+class GcpProvider::Login final : public KmsOperation {
  public:
-    GcpLogin(const config::GcpKms& settings, const KmsEnvironment& environment, std::optional<Token>& token)
-        : settings_(settings), environment_(environment), token_(token) {}
+    explicit Login(GcpProvider& provider)
+        : provider_(provider), settings_(provider.settings_), environment_(provider.environment_) {}
 
     Result<std::optional<Request>> next(UnixTime now) override {
         if (is_done_) return std::optional<Request>();
@@ -54,7 +56,8 @@ class GcpLogin final : public KmsOperation {
         if (goes_on) {
             federated_ = std::move(*token);
         } else {
-            token_ = std::move(*token);
+            provider_.due_ = login_due(now, token->end);
+            provider_.token_ = std::move(*token);
             is_done_ = true;
         }
         return std::nullopt;
@@ -134,103 +137,13 @@ class GcpLogin final : public KmsOperation {
         return std::nullopt;
     }
 
+    GcpProvider& provider_;
     const config::GcpKms& settings_;
     const KmsEnvironment& environment_;
-    std::optional<Token>& token_;
     GcpCredentials credentials_;
     std::optional<Token> federated_;
     bool is_done_ = false;
 };
-
-template <class Base>
-class GcpOperation : public Base {
- public:
-    GcpOperation(const std::optional<Token>& token, Endpoint endpoint, GcpMasterKey master_key)
-        : endpoint_(std::move(endpoint)), master_key_(std::move(master_key)), token_(token) {}
-
-    Result<std::optional<Request>> next(UnixTime now) override {
-        if (is_done_) return std::optional<Request>();
-        if (!token_ || token_->end <= now) {
-            return Failure{Failure::Kind::credentials, 0, "token_ended",
-                           "there is no token, or it has ended"};
-        }
-        auto request = key_request(*token_);
-        if (!request) return request.error();
-        return std::optional<Request>(std::move(*request));
-    }
-    std::optional<Failure> reply(const Reply& reply, UnixTime) override {
-        auto failure = key_reply(reply);
-        is_done_ = !failure;
-        return failure;
-    }
-    void restart() override { is_done_ = false; }
-
- protected:
-    Endpoint endpoint_;
-    GcpMasterKey master_key_;
-    bool is_done_ = false;
-
- private:
-    virtual Result<Request> key_request(const Token& token) = 0;
-    virtual std::optional<Failure> key_reply(const Reply& reply) = 0;
-
-    const std::optional<Token>& token_;
-};
-
-class GcpUnwrap final : public GcpOperation<UnwrapOperation> {
- public:
-    GcpUnwrap(const std::optional<Token>& token, Endpoint endpoint, GcpMasterKey master_key,
-              std::span<const std::uint8_t> wrapped)
-        : GcpOperation(token, std::move(endpoint), std::move(master_key)),
-          wrapped_(wrapped.begin(), wrapped.end()) {}
-
-    crypto::DataKey take() override {
-        BOOST_ASSERT(is_done_ && key_);
-        return std::move(*key_);
-    }
-
- private:
-    Result<Request> key_request(const Token& token) override {
-        return crypto::kms::gcp_decrypt_request(endpoint_, master_key_, wrapped_, token);
-    }
-    std::optional<Failure> key_reply(const Reply& reply) override {
-        auto key = crypto::kms::gcp_read_decrypted(reply);
-        if (!key) return key.error();
-        key_ = std::move(*key);
-        return std::nullopt;
-    }
-
-    std::vector<std::uint8_t> wrapped_;
-    std::optional<crypto::DataKey> key_;
-};
-
-class GcpWrap final : public GcpOperation<WrapOperation> {
- public:
-    GcpWrap(const std::optional<Token>& token, Endpoint endpoint, GcpMasterKey master_key,
-            const crypto::DataKey& key)
-        : GcpOperation(token, std::move(endpoint), std::move(master_key)), key_(key) {}
-
-    WrappedDataKey take() override {
-        BOOST_ASSERT(is_done_);
-        return {std::move(material_), master_key_};
-    }
-
- private:
-    Result<Request> key_request(const Token& token) override {
-        return crypto::kms::gcp_encrypt_request(endpoint_, master_key_, key_, token);
-    }
-    std::optional<Failure> key_reply(const Reply& reply) override {
-        auto material = crypto::kms::gcp_read_encrypted(reply);
-        if (!material) return material.error();
-        material_ = std::move(*material);
-        return std::nullopt;
-    }
-
-    const crypto::DataKey& key_;
-    std::vector<std::uint8_t> material_;
-};
-
-}  // namespace
 
 GcpProvider::GcpProvider(const config::KmsProvider& configured, KmsEnvironment environment)
     : name_(configured.name),
@@ -239,13 +152,20 @@ GcpProvider::GcpProvider(const config::KmsProvider& configured, KmsEnvironment e
       environment_(std::move(environment)) {}
 
 std::unique_ptr<KmsOperation> GcpProvider::login(UnixTime now) {
-    if (token_ && token_->end >= now + crypto::kms::token_renewal_s) return nullptr;
-    return std::make_unique<GcpLogin>(settings_, environment_, token_);
+    if (token_ && now < due_) return nullptr;
+    return std::make_unique<Login>(*this);
 }
 
 bool GcpProvider::forget_login() {
     token_.reset();
     return true;
+}
+
+Result<const Token*> GcpProvider::token(UnixTime now) const {
+    if (!token_ || token_->end <= now) {
+        return Failure{Failure::Kind::credentials, 0, "token_ended", "there is no token, or it has ended"};
+    }
+    return &*token_;
 }
 
 Result<Endpoint> GcpProvider::endpoint_of(const crypto::kms::MasterKeyDescription& master_key) const {
@@ -265,15 +185,33 @@ Result<std::unique_ptr<UnwrapOperation>> GcpProvider::unwrap(
     auto endpoint = endpoint_of(master_key);
     if (!endpoint) return endpoint.error();
     if (const auto problem = crypto::kms::problem_of_wrapped_key(wrapped)) return *problem;
-    return std::make_unique<GcpUnwrap>(token_, std::move(*endpoint), std::get<GcpMasterKey>(master_key),
-                                       wrapped);
+    return std::make_unique<SingleUnwrap>(
+        [this, endpoint = std::move(*endpoint), key = std::get<GcpMasterKey>(master_key),
+         material =
+             std::vector<std::uint8_t>(wrapped.begin(), wrapped.end())](UnixTime now) -> Result<Request> {
+            const auto good = token(now);
+            if (!good) return good.error();
+            return crypto::kms::gcp_decrypt_request(endpoint, key, material, **good);
+        },
+        crypto::kms::gcp_read_decrypted);
 }
 
 Result<std::unique_ptr<WrapOperation>> GcpProvider::wrap(const crypto::kms::MasterKeyDescription& master_key,
                                                          const crypto::DataKey& key) {
     auto endpoint = endpoint_of(master_key);
     if (!endpoint) return endpoint.error();
-    return std::make_unique<GcpWrap>(token_, std::move(*endpoint), std::get<GcpMasterKey>(master_key), key);
+    const auto& asked = std::get<GcpMasterKey>(master_key);
+    return std::make_unique<SingleWrap>(
+        [this, endpoint = std::move(*endpoint), asked, &key](UnixTime now) -> Result<Request> {
+            const auto good = token(now);
+            if (!good) return good.error();
+            return crypto::kms::gcp_encrypt_request(endpoint, asked, key, **good);
+        },
+        [asked](const Reply& reply) -> Result<WrappedDataKey> {
+            auto material = crypto::kms::gcp_read_encrypted(reply);
+            if (!material) return material.error();
+            return WrappedDataKey{std::move(*material), asked};
+        });
 }
 
 bool GcpProvider::may_retry(const Failure& failure) const {

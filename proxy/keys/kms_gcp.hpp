@@ -26,6 +26,9 @@ class GcpProvider final : public KmsProvider {
     bool may_retry(const crypto::kms::Failure& failure) const override;
 
  private:
+    class Login;
+
+    crypto::kms::Result<const crypto::kms::Token*> token(UnixTime now) const;
     // Where operations with this masterKey go, or why they must not.
     crypto::kms::Result<crypto::kms::Endpoint> endpoint_of(
         const crypto::kms::MasterKeyDescription& master_key) const;
@@ -35,6 +38,7 @@ class GcpProvider final : public KmsProvider {
     config::GcpKms settings_;
     KmsEnvironment environment_;
     std::optional<crypto::kms::Token> token_;
+    UnixTime due_{};  // of the next login
 };
 
 }  // namespace fieldgate::keys

@@ -259,6 +259,7 @@ class Generator(Parts):
         email, phone = "$email", "$contact.home.phone"  # of one type, under one key
         made = self.random.choice([
             {"$cond": [self.comparison("people"), email, phone]}, {"$ifNull": [email, phone]}, {"$ifNull": [email, "none"]},
+            {"$ifNull": ["$ssn", 777]}, {"$cond": [self.comparison("people"), "$ssn", 778]}, {"$mergeObjects": [{"ssn": 779}, {"ssn": "$ssn"}]},
             {"$switch": {"branches": [{"case": {"$gt": ["$ward", 2]}, "then": email}], "default": phone}}])
         return self.aggregate(kind, "people", {"$addFields": {"made": made}})
 

@@ -206,3 +206,35 @@ def test_documents_move_into_a_namespace_of_the_same_schema(doctor, patients, de
         with refused():
             list(patients.aggregate([moved, stage(other)]))
     assert doctor[other].patients.count_documents({}) == 2
+
+
+def test_a_constant_in_the_place_of_a_missing_value_is_one_of_the_field(patients, desk, patient, secrets):
+    """The canary tests see that the constants, which are protected values like others, never reach the server in clear."""
+    full, bare = {"_id": 1, **patient()}, {"_id": 2, **without(patient(), "ssn", "email", "insurance")}
+    patients.insert_many([full, bare])
+    number, mail, policy = secrets.number(), secrets.text(), secrets.number()
+    defaults = [{"$project": {"number": {"$ifNull": ["$ssn", number]}, "mail": {"$cond": [{"$gt": ["$_id", 1]}, mail, "$email"]},
+                              "insured": {"$ifNull": ["$insurance", {"policyNumber": policy, "provider": "none"}]}}}, {"$sort": {"_id": 1}}]
+    expected = [{"_id": 1, "number": full["ssn"], "mail": full["email"], "insured": full["insurance"]},
+                {"_id": 2, "number": number, "mail": mail, "insured": {"policyNumber": policy, "provider": "none"}}]
+    assert list(patients.aggregate(defaults)) == expected
+    assert list(patients.aggregate([*defaults, {"$match": {"number": number}}])) == expected[1:]
+    assert list(patients.aggregate([*defaults, {"$match": {"number": full["ssn"]}}])) == expected[:1]
+    grouped = patients.aggregate([{"$group": {"_id": {"$ifNull": ["$ssn", full["ssn"]]}, "n": {"$sum": 1}}}])
+    assert list(grouped) == [{"_id": full["ssn"], "n": 2}]
+    with refused(UNAUTHORIZED):
+        list(desk.aggregate(defaults))
+    for default in ("none", 5.5, {"$add": [700, 77]}, {"number": 5}):
+        with refused():
+            list(patients.aggregate([{"$project": {"x": {"$ifNull": ["$ssn", default]}}}]))
+
+
+def test_constants_do_not_stand_beside_protected_values_in_a_union(patients, doctor, database, three, secrets):
+    number = 123123123
+    for stages in ([{"$project": {"ssn": {"$literal": number}}}, {"$unionWith": "patients"}], [{"$addFields": {"ssn": number}}, {"$unionWith": "patients"}]):
+        with refused(words="$unionWith would put that at 'ssn'"):
+            list(doctor[database].wards.aggregate(stages))
+    with refused(words="$unionWith would put that at 'ssn'"):
+        doctor[database].command({"aggregate": 1, "cursor": {}, "pipeline": [{"$documents": [{"ssn": number}]}, {"$unionWith": "patients"}]})
+    kinds = [{"$project": {"_id": 0, "name": 1, "kind": {"$literal": "patient"}}}, {"$limit": 1}]
+    assert [d["kind"] for d in patients.aggregate(kinds)] == ["patient"]

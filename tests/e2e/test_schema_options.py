@@ -1,13 +1,18 @@
 """What a schema and its entry in the configuration may say beyond the clinic's: nulls, numbers of other types, names by
 pattern, keys by JSON pointer; and whole objects and $rename, which depend on the schema."""
 
+import copy
+
 import clinic
 import pytest
+from bson import json_util
 from bson.binary import Binary
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from clinic import DETERMINISTIC, RANDOM, assert_sealed
+from processes import run_fieldgate
 from pymongo import ReplaceOne, UpdateOne
+from pymongo.errors import WriteError
 from refusal import UNAUTHORIZED, refused
 
 INT, DOUBLE, STRING, LONG, OBJECT = 0x10, 0x01, 0x02, 0x12, 0x03
@@ -199,6 +204,49 @@ def test_patterns_protect_every_name_that_they_match(open_collection, database, 
 def raw_bytes(document):
     import bson
     return bson.encode(document)
+
+
+def test_a_validator_with_patterns_through_the_proxy(stand, gateway, open_collection, database, secrets):
+    """A client creates the collection with what `schema show` prints; then the server stops who walks around."""
+    doctor, _, stored = open_collection("patterns", database)
+    name = doctor.full_name
+    code, out, err = run_fieldgate("schema", "show", "-c", gateway.config_file, name, "--json", "--connect")
+    assert code == 0, err
+    shown = json_util.loads(out)
+    assert "^note_" in shown["patternProperties"]
+    another = copy.deepcopy(shown)
+    another["patternProperties"]["^other_"] = another["patternProperties"]["^note_"]
+    missing = copy.deepcopy(shown)
+    del missing["patternProperties"]["^visit_"]
+    for validator in (another, missing, {**shown, "additionalProperties": {"minimum": 5}}):
+        with refused():
+            doctor.database.create_collection("patients", validator={"$jsonSchema": validator})
+    assert stored.name not in stored.database.list_collection_names()
+
+    doctor.database.create_collection("patients", validator={"ward": {"$type": "int"}, "$jsonSchema": shown})
+    document = {"_id": 1, "ward": 3, "note_x": secrets.text(), "visit_1": {"doctor": secrets.text()}, "deep": {"tax_id": secrets.number()}}
+    doctor.insert_one(dict(document))
+    assert doctor.find_one({"deep.tax_id": document["deep"]["tax_id"]}) == document
+    for plaintext in ({"note_y": "in clear"}, {"number_5": 5}, {"visit_2": {"doctor": "in clear"}}, {"deep": {"x_id": 5}}, {"patternless": "x"}):
+        with pytest.raises(WriteError) as stopped:
+            stored.insert_one({"ward": 3, **plaintext})
+        assert stopped.value.code == 121, plaintext
+        with pytest.raises(WriteError) as stopped:
+            stored.update_one({"_id": 1}, {"$set": plaintext})
+        assert stopped.value.code == 121, plaintext
+    stored.insert_one({"_id": 2, "ward": 3, "notes": "plain"})
+    assert stored.count_documents({}) == 2
+
+    # What `schema install` wrote is taken back, with another rule beside it.
+    code, out, err = run_fieldgate("schema", "install", "-c", gateway.config_file, name)
+    assert code == 0, err
+    installed = next(iter(stored.database.list_collections(filter={"name": "patients"})))["options"]["validator"]
+    doctor.database.command("collMod", "patients", validator={**installed, "room": {"$exists": False}})
+    with refused():
+        doctor.database.command("collMod", "patients", validator={"$jsonSchema": another})
+    with pytest.raises(WriteError) as stopped:
+        doctor.insert_one({"_id": 3, "ward": 3, "room": 5})
+    assert stopped.value.code == 121
 
 
 def test_updates_of_names_that_a_pattern_matches(open_collection, database, secrets):

@@ -16,7 +16,7 @@ class Accumulators : public ::testing::Test {
 
 const std::string lookup_docs =
     R"({"$lookup": {"from": "patients", "localField": "ward", "foreignField": "ward", "as": "docs"}}, )";
-const std::string make_unknown = R"({"$addFields": {"u": {"$cond": ["$name", "$ssn", "none"]}}}, )";
+const std::string make_unknown = R"({"$addFields": {"u": {"$cond": ["$name", "$ssn", "$name"]}}}, )";
 
 struct Accumulated {
     std::string op, value, tree;

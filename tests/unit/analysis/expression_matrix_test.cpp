@@ -35,7 +35,8 @@ std::vector<Row> operand_rows() {
     const Cell map = not_on("$map");
     const Cell filter = not_on("$filter");
     const Cell reduce = not_on("$reduce");
-    const Cell unknown = passes("x=?");
+    const Cell no_such_type = refuses("Cannot encrypt element of type", code::field_cannot_be_encrypted);
+    const Cell beside_parent = passes("x{policyNumber=?, agent{code=?}}");
     const std::string policy = "insurance.policyNumber";  // encrypted as the deterministic paths are
     // clang-format off
     return {
@@ -62,15 +63,21 @@ std::vector<Row> operand_rows() {
         {"$cond", R"({"$cond": [{"$eq": ["$PATH", VALUE]}, 1, 2]})", encrypts("$cond[0].$eq[1]", ""), random, plain, eq, below},
         {"$cond", R"({"$cond": [true, "$PATH", null]})", as_x, as_x, plain, parent_as_x, below},
         {"$cond", R"({"$cond": {"if": true, "then": "$$REMOVE", "else": "$PATH"}})", as_x, as_x, plain, parent_as_x, below},
-        {"$cond", R"({"$cond": [true, "$PATH", "none"]})", unknown, unknown, plain, passes("x{policyNumber=?, agent{code=?}}"), below},
+        {"$cond", R"({"$cond": [true, "$PATH", VALUE]})", encrypts("$cond[2]", "x=PATH"), encrypts("$cond[2]", "x=PATH"), plain,
+         encrypts_inside("$cond[2]", "x{" + inside + "}"), below},
+        {"$cond", R"({"$cond": [true, "$PATH", 1.5]})", no_such_type, no_such_type, plain, beside_parent, below},
         {"$ifNull", R"({"$ifNull": ["$PATH", null]})", as_x, as_x, plain, parent_as_x, below},
-        {"$ifNull", R"({"$ifNull": ["$PATH", "none"]})", unknown, unknown, plain, passes("x{policyNumber=?, agent{code=?}}"), below},
+        {"$ifNull", R"({"$ifNull": ["$PATH", VALUE]})", encrypts("$ifNull[1]", "x=PATH"), encrypts("$ifNull[1]", "x=PATH"), plain,
+         encrypts_inside("$ifNull[1]", "x{" + inside + "}"), below},
+        {"$ifNull", R"({"$ifNull": ["$PATH", 1.5]})", no_such_type, no_such_type, plain, beside_parent, below},
         {"$switch", R"({"$switch": {"branches": [{"case": "$PATH", "then": 1}]}})", condition, condition, plain, condition, below},
         {"$switch", R"({"$switch": {"branches": [{"case": {"$eq": ["$PATH", VALUE]}, "then": 1}]}})",
          encrypts("$switch.branches[0].case.$eq[1]", ""), random, plain, eq, below},
         {"$switch", R"({"$switch": {"branches": [{"case": true, "then": "$PATH"}], "default": null}})", as_x, as_x, plain, parent_as_x, below},
-        {"$switch", R"({"$switch": {"branches": [{"case": true, "then": 1}], "default": "$PATH"}})", unknown, unknown, plain,
-         passes("x{policyNumber=?, agent{code=?}}"), below},
+        {"$switch", R"({"$switch": {"branches": [{"case": true, "then": VALUE}], "default": "$PATH"}})",
+         encrypts("$switch.branches[0].then", "x=PATH"), encrypts("$switch.branches[0].then", "x=PATH"), plain,
+         encrypts_inside("$switch.branches[0].then", "x{" + inside + "}"), below},
+        {"$switch", R"({"$switch": {"branches": [{"case": true, "then": 1.5}], "default": "$PATH"}})", no_such_type, no_such_type, plain, beside_parent, below},
         {"$let", R"({"$let": {"vars": {"v": "$PATH"}, "in": "$$v"}})", as_x, as_x, plain, parent_as_x, below},
         {"$let", R"({"$let": {"vars": {"v": "$PATH"}, "in": {"$eq": ["$$v", VALUE]}}})", encrypts("$let.in.$eq[1]", ""), refuses("randomized"), plain,
          refuses("$eq is not allowed on encrypted field '$$v'"), below},

@@ -15,7 +15,7 @@ class Expression : public ::testing::Test {
     Outcome after_stages(const std::string& stage) const {
         return hospital.aggregate(
             R"({"$lookup": {"from": "patients", "localField": "ward", "foreignField": "ward", "as": "docs"}},
-               {"$addFields": {"u": {"$cond": ["$name", "$ssn", "none"]}, "list": ["$ssn"]}}, )" +
+               {"$addFields": {"u": {"$cond": ["$name", "$ssn", "$name"]}, "list": ["$ssn"]}}, )" +
             stage);
     }
     Outcome compute_after(const std::string& value) const {
@@ -52,19 +52,24 @@ const std::vector<Answered> answered{
     {"$in", R"(["$ssn", []])", ""},
     {"$cond", R"([{"$eq": ["$ssn", 5]}, "$ssn", null])", "x=ssn", {"$project.x.$cond[0].$eq[1]=encrypt ssn"}},
     {"$cond", R"({"if": true, "then": "$$REMOVE", "else": "$bloodType"})", "x=bloodType"},
-    {"$cond", R"([true, "$ssn", "none"])", "x=?"},
-    {"$cond", R"([true, "none", "$ssn"])", "x=?"},
+    {"$cond", R"([true, "$ssn", "$name"])", "x=?"},
+    {"$cond", R"([true, "$ssn", 5])", "x=ssn", {"$project.x.$cond[2]=encrypt ssn"}},
+    {"$cond", R"({"if": true, "then": 5, "else": "$ssn"})", "x=ssn", {"$project.x.$cond.then=encrypt ssn"}},
     {"$cond", R"([true, "$ssn", "$insurance.policyNumber"])", "x=?"},
     {"$cond", R"([true, "$insurance", "$insurance"])",
      "x{policyNumber=insurance.policyNumber, agent{code=insurance.agent.code}}"},
     {"$cond", R"([true, "$insurance", "$other"])", "x{policyNumber=?, agent{code=?}}"},
     {"$ifNull", R"(["$ssn", null])", "x=ssn"},
-    {"$ifNull", R"(["$ssn", "$name", "none"])", "x=?"},
+    {"$ifNull", R"(["$ssn", "$name", 5])", "x=?", {"$project.x.$ifNull[2]=encrypt ssn"}},
+    {"$ifNull", R"(["$bloodType", "none"])", "x=bloodType", {"$project.x.$ifNull[1]=encrypt bloodType"}},
     {"$switch",
      R"({"branches": [{"case": {"$ne": ["$ssn", 5]}, "then": "$note"}], "default": null})",
      "x=note",
      {"$project.x.$switch.branches[0].case.$ne[1]=encrypt ssn"}},
-    {"$switch", R"({"branches": [{"case": true, "then": "$note"}], "default": 1})", "x=?"},
+    {"$switch",
+     R"({"branches": [{"case": true, "then": "$note"}], "default": 1})",
+     "x=note",
+     {"$project.x.$switch.default=encrypt note"}},
     {"$let", R"({"vars": {"v": "$name"}, "in": {"$concat": ["$$v", "!"]}})", ""},
     {"$let", R"({"vars": {"v": "$insurance"}, "in": "$$v.agent"})", "x{code=insurance.agent.code}"},
     {"$let",
@@ -143,6 +148,8 @@ const std::vector<Refused> refused{
     {"$in", R"(["$bloodType", ["0-"]])", "randomized"},
     {"$in", R"(["$insurance", [{"policyNumber": 5}]])", "'$insurance'"},
     {"$in", R"(["$ssn"])", "two operands", code::failed_to_parse},
+    {"$cond", R"([true, "$ssn", "none"])", "schema requires that type is one of: [ int ] (field 'ssn')",
+     code::field_cannot_be_encrypted},
     {"$cond", R"(["$ssn", 1, 2])", "as a condition is not allowed on encrypted field '$ssn'"},
     {"$cond", R"([{"$gt": ["$ssn", 5]}, 1, 2])", "$gt is not allowed on encrypted field"},
     {"$cond", R"({"if": true, "then": 1, "then": 2})", "stands twice", code::failed_to_parse},
@@ -153,8 +160,11 @@ const std::vector<Refused> refused{
     {"$ifNull", R"(["$ssn", 5])", "A constant cannot stand in", no, "ssn"},
     {"$ifNull", R"(["$name", {"weight": 80}])", "A constant cannot stand in", no, "medicalRecords"},
     {"$ifNull", R"(["$name", [{"weight": 80}]])", "A constant cannot stand in", no, "medicalRecords"},
+    {"$ifNull", R"(["$ssn", {"$add": [700, 77]}])", "A constant cannot stand in"},
     {"$ifNull", R"(["$ssn"])", "two operands", code::failed_to_parse},
     {"$switch", R"({"branches": [{"case": "$ssn", "then": 1}]})", "as a condition"},
+    {"$switch", R"({"branches": [{"case": true, "then": "$ssn"}], "default": 5.0})", "schema requires",
+     code::field_cannot_be_encrypted},
     {"$switch", R"({"branches": [{"case": true, "then": 5}]})", "A constant cannot", no, "ssn"},
     {"$switch", R"({"branches": [{"when": true, "then": 5}]})", "branches with", code::failed_to_parse},
     {"$let", R"({"vars": {"CURRENT": "$insurance"}, "in": "$policyNumber"})",

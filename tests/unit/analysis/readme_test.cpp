@@ -13,6 +13,7 @@
 #include "proxy/analysis/expressions.hpp"
 #include "proxy/analysis/match.hpp"
 #include "proxy/analysis/pipeline.hpp"
+#include "proxy/analysis/server_documents.hpp"
 #include "proxy/analysis/stages.hpp"
 #include "proxy/analysis/updates.hpp"
 
@@ -107,7 +108,9 @@ std::string_view in_words(ExpressionRule rule) {
         case ExpressionRule::condition:
         case ExpressionRule::if_null:
         case ExpressionRule::branches:
-            return "followed: what may be encrypted or not cannot be used again";
+            return "followed: constants beside an encrypted field are encrypted like it; what may be "
+                   "encrypted "
+                   "or not cannot be used again";
         case ExpressionRule::variables:
             return "followed: variables may stand for encrypted fields";
         case ExpressionRule::element_wise:
@@ -191,6 +194,8 @@ std::string stages() {
     for (const Stage& row : stage_table()) {
         if (row.walk == nullptr)
             groups.add("refused", row.name);
+        else if (row.walk == walk_server_stage)
+            groups.add("followed, as the first stage of no collection: see the last table", row.name);
         else if (row.place == StagePlace::update)
             groups.add("followed, in updates too if they leave encrypted fields alone", row.name);
         else if (row.place == StagePlace::first)
@@ -213,6 +218,26 @@ std::string accumulators() {
     Groups groups("Accumulators", "with encrypted values");
     for (const AccumulatorOperator& row : accumulator_operators()) groups.add(in_words(row.rule), row.name);
     return groups.text();
+}
+
+std::string server_documents_table() {
+    std::string out =
+        "#### What servers keep of other namespaces\n\n"
+        "| roles that reveal everything | paths that filters and stages may compare |\n|---|---|\n";
+    std::string like_any;
+    for (const ServerDocuments& row : server_documents()) {
+        const std::string name = "`" + std::string(row.name) + "`";
+        if (row.nothing_else) {
+            like_any += (like_any.empty() ? "" : ", ") + name;
+            continue;
+        }
+        const bool rest = row.name.ends_with(".*");
+        out += "| " + name + (rest ? ", where no other row names it" : "") + " | ";
+        for (const std::string_view plain : row.plain)
+            out += (plain == row.plain.front() ? "`" : ", `") + std::string(plain) + "`";
+        out += row.plain.empty() ? "none |\n" : " |\n";
+    }
+    return out + "| " + like_any + " | all: they are like any collection without a schema |\n\n";
 }
 
 const std::string path = FIELDGATE_SOURCE_DIR "/README.md";
@@ -243,8 +268,8 @@ TEST(Readme, tables_are_those_of_the_code) {
     ASSERT_NE(begin, std::string::npos) << path << " lacks the mark " << begin_mark;
     ASSERT_NE(end, std::string::npos) << path << " lacks the mark " << end_mark;
 
-    const std::string wanted =
-        "\n" + commands() + match() + updates() + stages() + expressions() + accumulators();
+    const std::string wanted = "\n" + commands() + match() + updates() + stages() + expressions() +
+                               accumulators() + server_documents_table();
     const std::size_t from = begin + begin_mark.size();
     if (std::getenv("FIELDGATE_WRITE_README") != nullptr)
         std::ofstream(path) << text.substr(0, from) << wanted << text.substr(end);

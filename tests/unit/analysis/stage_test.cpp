@@ -18,7 +18,7 @@ const std::string insurance =
     "insurance{policyNumber=insurance.policyNumber, agent{code=insurance.agent.code}}";
 const std::string lookup_docs =
     R"({"$lookup": {"from": "patients", "localField": "ward", "foreignField": "ward", "as": "docs"}}, )";
-const std::string make_unknown = R"({"$addFields": {"u": {"$cond": ["$name", "$ssn", "none"]}}}, )";
+const std::string make_unknown = R"({"$addFields": {"u": {"$cond": ["$name", "$ssn", "$name"]}}}, )";
 const std::string some_fields = R"({"$project": {"_id": 0, "ssn": 1, "contact": 1}}, )";
 const std::string some_tree = "ssn=ssn, contact{email=contact.email}";
 
@@ -284,7 +284,7 @@ const std::vector<Refused> refused{
     {"$redact", R"({"$cond": [{"$eq": ["$$ROOT.ssn", "$ssn"]}, "$$PRUNE", "$$DESCEND"]})",
      "result of another expression"},
     {"$redact", R"({"$cond": [{"$eq": ["$s", 5]}, "$$PRUNE", "$$DESCEND"]})", "not known until runtime", no,
-     R"({"$project": {"u": {"$cond": ["$name", "$ssn", "none"]}}}, )"},
+     R"({"$project": {"u": {"$cond": ["$name", "$ssn", "$name"]}}}, )"},
     // On plaintext it would look into the objects of an encrypted array.
     {"$redact", R"({"$cond": [{"$eq": ["$level", 5]}, "$$PRUNE", "$$DESCEND"]})",
      "cannot descend into encrypted field 'medicalRecords'", no, R"({"$unset": "note"}, )"},
@@ -403,6 +403,7 @@ TEST_F(StageTable, every_row_has_a_success_and_a_refusal) {
     for (const Stage& row : stage_table()) {
         EXPECT_TRUE(names.insert(row.name).second) << row.name << " stands twice";
         EXPECT_EQ(find_stage(row.name), &row);
+        if (row.walk == walk_server_stage) continue;  // of no collection: server_documents_test.cpp
         EXPECT_EQ(with_success.contains(row.name), row.walk != nullptr) << row.name;
         if (row.walk != nullptr) {
             EXPECT_TRUE(with_refusal.contains(row.name)) << row.name;

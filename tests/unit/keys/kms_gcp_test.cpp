@@ -145,15 +145,22 @@ TEST_F(Gcp, wraps) {
 TEST_F(Gcp, renews_a_token_60_seconds_before_its_end) {
     GcpProvider provider = make(account());
     EXPECT_EQ(converse(*provider.login(start), one(token_reply("first", 900)), start).outcome, "ok");
-    EXPECT_EQ(provider.login(after(840)), nullptr);
-    const auto login = provider.login(after(841));
+    EXPECT_EQ(provider.login(after(839)), nullptr);
+    const auto login = provider.login(after(840));
     ASSERT_NE(login, nullptr);
-    EXPECT_EQ(converse(*login, one(token_reply("second", 900)), after(841)).outcome, "ok");
+    EXPECT_EQ(converse(*login, one(token_reply("second", 900)), after(840)).outcome, "ok");
     const auto operation = provider.unwrap(master_key, std::vector<std::uint8_t>(9)).value();
-    const auto held = converse(*operation, one(key_reply()), after(1740));
+    const auto held = converse(*operation, one(key_reply()), after(1739));
     EXPECT_NE(held.sent(0).find("Bearer second\r\n"), std::string::npos);
     const auto late = provider.unwrap(master_key, std::vector<std::uint8_t>(9)).value();
-    EXPECT_EQ(converse(*late, {}, after(1741)).outcome, "credentials token_ended");
+    EXPECT_EQ(converse(*late, {}, after(1740)).outcome, "credentials token_ended");
+}
+
+TEST_F(Gcp, renews_a_short_token_half_way) {
+    GcpProvider provider = make(account());
+    EXPECT_EQ(converse(*provider.login(start), one(token_reply("short", 60)), start).outcome, "ok");
+    EXPECT_EQ(provider.login(after(29)), nullptr);
+    EXPECT_NE(provider.login(after(30)), nullptr);
 }
 
 TEST_F(Gcp, logs_in_afresh_when_the_token_was_not_taken) {
@@ -233,8 +240,8 @@ TEST_F(Gcp, exchanges_a_federated_token_and_goes_on_as_a_service_account) {
     EXPECT_TRUE(held.sent(0).ends_with("&subject_token=d.e.f"));
     EXPECT_EQ(held.requests[1].endpoint.host, "iamcredentials.googleapis.com");
     EXPECT_NE(held.sent(1).find("\r\nAuthorization: Bearer federated\r\n"), std::string::npos);
-    EXPECT_EQ(provider.login(after(3540)), nullptr);
-    EXPECT_NE(provider.login(after(3541)), nullptr);
+    EXPECT_EQ(provider.login(after(3539)), nullptr);
+    EXPECT_NE(provider.login(after(3540)), nullptr);
     const auto operation = provider.unwrap(master_key, std::vector<std::uint8_t>(9)).value();
     EXPECT_NE(converse(*operation, one(key_reply()), start).sent(0).find("Bearer own\r\n"),
               std::string::npos);

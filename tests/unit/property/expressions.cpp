@@ -86,8 +86,45 @@ Value Generator::comparison(const Tree& root) {
     return object({{std::string(name), pinned(list({std::move(operand), constant()}))}});
 }
 
+// A constant that may come out where the value of a field may.
+Value Generator::default_of_field(const Tree& root) {
+    const std::vector<Place> all = places(root);
+    const std::optional<Place> place = pick_place(all, !wild());
+    if (!place) return plain_operand(root);
+    const Standing at = standing(root, place->path);
+    Value constant = at.kind == Standing::Kind::parent ? document(*at.node, 1) : value_at(at);
+    if (random_.chance(20)) constant = object({{"$literal", std::move(constant)}});
+    if (wild()) constant = list({std::move(constant)});
+    Value field = protected_operand(*place, 0);
+    switch (random_.below(5)) {
+        case 0:
+            used("$cond");
+            return object(
+                {{"$cond", pinned(list({comparison(root), std::move(constant), std::move(field)}))}});
+        case 1: {
+            used("$switch");
+            Value branch = object({{"case", comparison(root)}, {"then", std::move(field)}});
+            return object({{"$switch", pinned(object({{"branches", list({std::move(branch)})},
+                                                      {"default", std::move(constant)}}))}});
+        }
+        case 2: {
+            const std::string name = place->path.substr(0, place->path.find('.'));
+            return object({{"$mergeObjects", pinned(list({object({{name, std::move(constant)}}),
+                                                          object({{name, std::move(field)}})}))}});
+        }
+        case 3: {
+            Value inner = object({{"$ifNull", pinned(list({text("$name"), std::move(constant)}))}});
+            return object({{"$ifNull", pinned(list({std::move(field), std::move(inner)}))}});
+        }
+        default:
+            used("$ifNull");
+            return object({{"$ifNull", pinned(list({std::move(field), std::move(constant)}))}});
+    }
+}
+
 Value Generator::expression(const Tree& root, unsigned level) {
     if (level > 2) return plain_operand(root);
+    if (random_.chance(15)) return default_of_field(root);
     switch (random_.below(wildness_ > 5 ? 10 : 7)) {
         case 0:
             return comparison(root);

@@ -60,6 +60,7 @@ class Generator {
     Value plain_condition(unsigned level);
 
     // expressions.cpp
+    Value default_of_field(const Tree& root);
     Value expression(const Tree& root, unsigned level);
     Value comparison(const Tree& root);
     Value protected_operand(const Place& place, unsigned level);

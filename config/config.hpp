@@ -234,7 +234,6 @@ struct Config {
     std::filesystem::path file;
     Upstream upstream;
     KeyVault key_vault;
-    std::optional<LocalKms> local_kms;
     std::vector<KmsProvider> kms_providers;  // in the order of the configuration; names are unique
     std::vector<ProtectedNamespace> schemas;
     enum class Unlisted { server, pass, refuse } unlisted_namespaces = Unlisted::server;

@@ -195,9 +195,7 @@ void load_kms_providers(Section& root, Config& config) {
                     "a named provider is " + type + ":NAME, with letters, digits and underscores");
                 continue;
             }
-            KmsProvider provider = load_provider(root.context(), child);
-            if (provider.name == "local") config.local_kms = std::get<LocalKms>(provider.settings);
-            config.kms_providers.push_back(std::move(provider));
+            config.kms_providers.push_back(load_provider(root.context(), child));
         }
     section.finish();
 }

@@ -210,7 +210,7 @@ AddressText parse_address(std::string_view text) {
 }
 
 std::string endpoint_fault(std::string_view text) {
-    const std::string forms = "must be HOST or HOST:PORT";
+    std::string forms = "must be HOST or HOST:PORT";
     if (text.find("://") != std::string_view::npos) return forms + ", without a scheme";
     if (text.find('/') != std::string_view::npos) return forms + ", without a path";
     std::string_view host = text;

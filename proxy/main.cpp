@@ -1,12 +1,18 @@
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <exception>
 #include <iostream>
 #include <map>
+#include <tuple>
 
 #include "proxy/commands/commands.hpp"
+#include "proxy/commands/keys.hpp"
+#include "proxy/key_managers.hpp"
 #include "proxy/serve.hpp"
 
 namespace fieldgate {
@@ -25,15 +31,125 @@ CLI::Option* add_config(CLI::App* command, std::filesystem::path& file) {
         ->type_name("FILE");
 }
 
+// Ctrl-C ends a rewrap after the key that is under way; a second one ends the process.
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void end_after_this_key() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { interrupted = true; };
+    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+}
+
+// What `fieldgate keys` is told: must outlive the parsing.
+struct KeysOptions {
+    std::filesystem::path file;
+    commands::CreateKey create;
+    bool json = false;
+    commands::ChangeAlias alias;
+    commands::RewrapKeys rewrap;
+    commands::DeleteKey remove;
+};
+
+void add_keys(CLI::App& app, KeysOptions& options, const commands::Console& console, int& code) {
+    CLI::App* keys = app.add_subcommand("keys", "Data keys in the key vault");
+    keys->require_subcommand(1);
+    const auto add_key = [](CLI::App* command, std::string& key) {
+        command->add_option("key", key, "The key's UUID or one of its alternative names")
+            ->required()
+            ->type_name("KEY");
+    };
+
+    CLI::App* create = keys->add_subcommand("create", "Create a data key; prints its UUID");
+    add_config(create, options.file);
+    create
+        ->add_option("--provider", options.create.provider,
+                     "The KMS that wraps it; without: local, or the only one")
+        ->type_name("PROVIDER");
+    create
+        ->add_option("--master-key", options.create.master_key,
+                     "The key of the KMS, as drivers' masterKey: '{\"region\": ..., \"key\": ...}'")
+        ->type_name("JSON");
+    create
+        ->add_option("--alt-name", options.create.alt_names,
+                     "An alternative name; may be given several times")
+        ->expected(1)
+        ->take_all()
+        ->type_name("NAME");
+    create
+        ->add_option("--key-material", options.create.key_material,
+                     "Not a fresh key but the one in this file: 96 bytes, raw or base64")
+        ->type_name("FILE");
+    create->add_option("--id", options.create.id, "Its UUID, with --key-material: to restore a key")
+        ->type_name("UUID");
+    create->callback(
+        [&] { code = commands::create_key(options.file, options.create, &open_key_managers, console); });
+
+    CLI::App* list = keys->add_subcommand("list", "List the data keys and which schemas use them");
+    add_config(list, options.file);
+    list->add_flag("--json", options.json, "JSON instead of a table");
+    list->callback([&] { code = commands::list_keys(options.file, options.json, console); });
+
+    CLI::App* alias = keys->add_subcommand("alias", "Add or remove an alternative name of a key");
+    alias->require_subcommand(1);
+    using Action = commands::ChangeAlias::Action;
+    for (const auto& [name, action, what] :
+         {std::tuple{"add", Action::add, "Give a key another alternative name"},
+          std::tuple{"remove", Action::remove, "Take an alternative name from a key"}}) {
+        CLI::App* change = alias->add_subcommand(name, what);
+        add_config(change, options.file);
+        add_key(change, options.alias.key);
+        change->add_option("name", options.alias.name, "The alternative name")->required()->type_name("NAME");
+        change->callback([&, action = action] {
+            options.alias.action = action;
+            code = commands::change_alias(options.file, options.alias, console);
+        });
+    }
+
+    CLI::App* rewrap =
+        keys->add_subcommand("rewrap", "Put data keys under another master key, or afresh under their own");
+    add_config(rewrap, options.file);
+    rewrap
+        ->add_option("--filter", options.rewrap.filters,
+                     "Which keys: all, provider=NAME, name=ALT_NAME or id=UUID; several: any of them")
+        ->required()
+        ->expected(1)
+        ->take_all()
+        ->type_name("FILTER");
+    rewrap
+        ->add_option("--provider", options.rewrap.provider,
+                     "The KMS that is to wrap them; without: each its own")
+        ->type_name("PROVIDER");
+    rewrap->add_option("--master-key", options.rewrap.master_key, "Its key, as for create")
+        ->type_name("JSON");
+    rewrap->add_flag("--dry-run", options.rewrap.dry_run, "Unwrap every key and change nothing");
+    rewrap->callback([&] {
+        end_after_this_key();
+        options.rewrap.interrupted = &interrupted;
+        code = commands::rewrap_keys(options.file, options.rewrap, &open_key_managers, console);
+    });
+
+    CLI::App* remove =
+        keys->add_subcommand("delete", "Delete a data key: what it encrypted is unreadable for ever");
+    add_config(remove, options.file);
+    add_key(remove, options.remove.key);
+    remove->add_flag("--yes", options.remove.yes, "Do not ask");
+    remove->callback([&] { code = commands::delete_key(options.file, options.remove, console); });
+}
+
 int main(int argc, char** argv) {
     harden_process();
 
-    const commands::Console console{std::cout, std::cerr};
+    const bool is_terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
+    const commands::Console console{std::cout, std::cerr, &std::cin, is_terminal};
     CLI::App app{"fieldgate: client-side field level encryption for MongoDB, in a proxy", "fieldgate"};
     app.set_version_flag("--version", "fieldgate " FIELDGATE_VERSION);
     app.require_subcommand(1);
     app.footer(
-        "Exit codes: 0 clean, 64 usage, 69 upstream or KMS unavailable, 70 internal, 78 configuration.");
+        "Exit codes: 0 clean, 64 usage, 69 upstream or KMS unavailable, 70 internal, 75 incomplete, "
+        "78 configuration.");
     int code = commands::exit_ok;
 
     ServeOptions serve_options;
@@ -63,7 +179,7 @@ int main(int argc, char** argv) {
         app.add_subcommand("check", "Print every problem of a configuration, with file and line");
     add_config(check, file);
     check->add_flag("--connect", connect, "Also ask the cluster, the key vault and each KMS");
-    check->callback([&] { code = commands::check(file, connect, console); });
+    check->callback([&] { code = commands::check(file, connect, &open_key_managers, console); });
 
     std::filesystem::path directory;
     CLI::App* init = app.add_subcommand("init", "Write a starter configuration, its schema and a master key");
@@ -72,24 +188,8 @@ int main(int argc, char** argv) {
         ->type_name("DIR");
     init->callback([&] { code = commands::init(directory, console); });
 
-    CLI::App* keys = app.add_subcommand("keys", "Data keys in the key vault");
-    keys->require_subcommand(1);
-    commands::CreateKey create_options;
-    CLI::App* create = keys->add_subcommand("create", "Create a data key; prints its UUID");
-    add_config(create, file);
-    create->add_option("--provider", create_options.provider, "The KMS that wraps it")->capture_default_str();
-    create
-        ->add_option("--alt-name", create_options.alt_names,
-                     "An alternative name; may be given several times")
-        ->expected(1)
-        ->take_all()
-        ->type_name("NAME");
-    create->callback([&] { code = commands::create_key(file, create_options, console); });
-    bool json = false;
-    CLI::App* list = keys->add_subcommand("list", "List the data keys and which schemas use them");
-    add_config(list, file);
-    list->add_flag("--json", json, "JSON instead of a table");
-    list->callback([&] { code = commands::list_keys(file, json, console); });
+    KeysOptions keys_options;
+    add_keys(app, keys_options, console, code);
 
     CLI::App* schema = app.add_subcommand("schema", "The schema of a namespace");
     schema->require_subcommand(1);

@@ -112,11 +112,15 @@ struct KeyVaultClient::State {
         std::chrono::milliseconds time{};
     };
 
-    keys::KeyVault::Found query(const bson_t* filter, const Bounds& bounds) {
+    // `limit` 0: none.
+    keys::KeyVault::Found query(const bson_t* filter, const Bounds& bounds, std::int64_t limit = 0) {
         keys::KeyVault::Found found;
+        OwnedBson find_options;
+        bson_concat(find_options.get(), majority_read.get());
+        if (limit > 0) BSON_APPEND_INT64(find_options.get(), "limit", limit);
         const auto deadline = std::chrono::steady_clock::now() + selection + bounds.time;
         const CursorPtr cursor(
-            mongoc_collection_find_with_opts(collection.get(), filter, majority_read.get(), primary.get()));
+            mongoc_collection_find_with_opts(collection.get(), filter, find_options.get(), primary.get()));
         std::size_t bytes = 0;
         while (mongoc_cursor_more(cursor.get())) {
             // An empty batch is not the end of a cursor, and a hostile server's has none.
@@ -166,6 +170,15 @@ keys::KeyVault::Found KeyVaultClient::find(const keys::KeyRequest& request) {
     const KeyVaultOptions& options = state_->options;
     return renewed_after(state_->query(
         BsonView(filter).get(), {options.documents_max, options.documents_bytes_max, options.query_timeout}));
+}
+
+keys::KeyVault::Found KeyVaultClient::find_of_provider(const std::string& provider, std::size_t count_max) {
+    bson::Buffer filter;
+    bson::Builder(filter).append_string("masterKey.provider", provider).finish();
+    const KeyVaultOptions& options = state_->options;
+    return renewed_after(state_->query(
+        BsonView(filter).get(), {options.documents_max, options.documents_bytes_max, options.query_timeout},
+        static_cast<std::int64_t>(count_max)));
 }
 
 keys::KeyVault::Found KeyVaultClient::find_all() {

@@ -41,6 +41,8 @@ class KeyVaultClient {
 
     // The documents of these keys: one query, the drivers' filter.
     keys::KeyVault::Found find(const keys::KeyRequest& request);
+    // Some documents that this provider wrapped, at most `count_max`.
+    keys::KeyVault::Found find_of_provider(const std::string& provider, std::size_t count_max);
     // Every document; for people and rotations, not for the data path.
     keys::KeyVault::Found find_all();
 

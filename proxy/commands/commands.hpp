@@ -4,11 +4,10 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "config/config.hpp"
-#include "crypto/secret.hpp"
+#include "proxy/commands/key_managers.hpp"
 
 // What the executable does besides serving. Each command prints results to `out`, everything else to `err`,
 // and returns its exit code. Output holds no key byte and no secret of a connection string.
@@ -19,6 +18,7 @@ enum ExitCode : int {
     exit_usage = 64,        // the command line
     exit_unavailable = 69,  // the cluster, the key vault or a KMS does not answer or refuses us
     exit_internal = 70,     // our own mistake, or the machine's
+    exit_incomplete = 75,   // some of it was done, and the same command again does the rest
     exit_configuration =
         78,  // what the operator wrote cannot work: the file, a port in use, a name that exists already
 };
@@ -26,6 +26,8 @@ enum ExitCode : int {
 struct Console {
     std::ostream& out;
     std::ostream& err;
+    std::istream* in = nullptr;  // for questions; null: nobody can be asked
+    bool is_terminal = false;    // somebody looks at `err` and types into `in`
 };
 
 // `fieldgate init DIR`: a starter configuration, its schema and a fresh master key (mode 0600). Overwrites
@@ -35,19 +37,10 @@ int init(const std::filesystem::path& directory, Console console);
 
 // `fieldgate check -c FILE [--connect]`: every problem with file and line; certificates, keys and listeners'
 // addresses as `run` would find them, but nothing is bound. With `connect` also: does the cluster answer
-// (within about 5 seconds), can the key vault be read, does the local KMS unwrap what it wrapped, is every
-// key that a schema names there and usable.
-int check(const std::filesystem::path& file, bool connect, Console console);
-
-// `fieldgate keys create`: prints the new key's UUID.
-struct CreateKey {
-    std::string provider = "local";
-    std::vector<std::string> alt_names;
-};
-int create_key(const std::filesystem::path& file, const CreateKey& options, Console console);
-
-// `fieldgate keys list`: a table, or JSON: {"keys": [{"id", "altNames", "provider", "created", "usedBy"}]}.
-int list_keys(const std::filesystem::path& file, bool json, Console console);
+// (within about 5 seconds), can the key vault be read, does every KMS unwrap what it wrapped under each
+// master key that the key vault's documents name (its credentials only, where there is none), is every key
+// that a schema names there and usable.
+int check(const std::filesystem::path& file, bool connect, const OpenKeyManagers& open_kms, Console console);
 
 // `fieldgate explain`: reads one command as extended JSON from `in` and prints what the server would receive
 // instead, what the command does with encrypted fields, and for each role whether it may, and what of the
@@ -86,11 +79,5 @@ int install_schema(const std::filesystem::path& file, const InstallSchema& optio
 // without one.
 std::shared_ptr<const config::Config> load_configuration(const std::filesystem::path& file, std::ostream& err,
                                                          std::vector<std::string>* warnings = nullptr);
-
-// The local KMS's master key, read into erasing memory. The error names the file.
-struct MasterKeyError {
-    std::string text;
-};
-std::variant<crypto::MasterKey, MasterKeyError> load_master_key(const config::Config& config);
 
 }  // namespace fieldgate::commands

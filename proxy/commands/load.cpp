@@ -1,8 +1,6 @@
 #include <ostream>
 
 #include "config/load.hpp"
-#include "crypto/key_material.hpp"
-#include "crypto/secret_file.hpp"
 #include "proxy/cluster/uri.hpp"
 #include "proxy/commands/commands.hpp"
 
@@ -28,16 +26,6 @@ std::shared_ptr<const config::Config> load_configuration(const std::filesystem::
             << file.string() << '\n';
         return nullptr;
     }
-}
-
-std::variant<crypto::MasterKey, MasterKeyError> load_master_key(const config::Config& config) {
-    if (!config.local_kms) return MasterKeyError{"KMS provider `local` is not configured"};
-    const std::filesystem::path path = config.local_kms->key_file;
-    const auto contents = crypto::read_secret_file(path.string());
-    if (!contents) return MasterKeyError{path.string() + ": " + contents.error().message()};
-    auto key = crypto::parse_master_key(contents->expose_secret());
-    if (!key) return MasterKeyError{path.string() + ": " + key.error().message()};
-    return std::move(*key);
 }
 
 }  // namespace fieldgate::commands

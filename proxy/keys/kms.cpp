@@ -308,7 +308,7 @@ void Kms::Engine::finish_login(State& state, const std::optional<Failure>& failu
         at->second.task.waits_for_login = false;
         at->second.task.login_number = state.login_number;
         if (told) {
-            finish(id, *told);
+            finish(id, told);
         } else {
             step(id);
         }

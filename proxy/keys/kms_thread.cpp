@@ -22,8 +22,8 @@ struct KmsThread::State {
     ~State() { worker->stop(); }
 
     // Starts `ask` on the thread and waits for what it is told. The caller's variables live until then.
-    template <class T>
-    T wait_for(const std::function<void(Kms&, std::function<void(T)>)>& ask) {
+    template <class T, class Ask>
+    T wait_for(Ask ask) {
         const auto promise = std::make_shared<std::promise<T>>();  // set_value() may end after the caller
         auto future = promise->get_future();
         worker->post([this, ask, promise] {

@@ -131,8 +131,8 @@ struct KmsTransport::State {
         : options(given), work(context.get_executor()), sweep(context) {}
 
     void run();
-    void start(std::shared_ptr<Exchange> exchange);
-    asio::awaitable<void> carry_out(std::shared_ptr<Exchange> exchange);
+    void start(const std::shared_ptr<Exchange>& exchange);
+    asio::awaitable<void> carry_out(Exchange& exchange);  // which `exchanges` owns until then
     asio::awaitable<void> exchange_bytes(Exchange& exchange, std::optional<Result<Reply>>& outcome);
     asio::awaitable<void> exchange_on_host(Exchange& exchange, Host& host,
                                            std::optional<Result<Reply>>& outcome);
@@ -175,23 +175,24 @@ void KmsTransport::State::run() {
     context.run();
 }
 
-void KmsTransport::State::start(std::shared_ptr<Exchange> exchange) {
+void KmsTransport::State::start(const std::shared_ptr<Exchange>& exchange) {
     exchanges.insert(exchange);
     exchange->deadline.expires_after(exchange->timeout);
     exchange->deadline.async_wait([weak = std::weak_ptr(exchange)](const error_code& ec) {
         if (const auto live = weak.lock(); live && !ec) live->end("timeout");
     });
-    asio::co_spawn(context, carry_out(exchange), asio::detached);
+    asio::co_spawn(context, carry_out(*exchange), asio::detached);
 }
 
-asio::awaitable<void> KmsTransport::State::carry_out(std::shared_ptr<Exchange> exchange) {
+asio::awaitable<void> KmsTransport::State::carry_out(Exchange& exchange) {
     std::optional<Result<Reply>> outcome;
-    co_await exchange_bytes(*exchange, outcome);
-    exchange->deadline.cancel();
-    exchanges.erase(exchange);
+    co_await exchange_bytes(exchange, outcome);
+    exchange.deadline.cancel();
+    const auto kept = exchange.shared_from_this();
+    exchanges.erase(kept);
     // What was asked may be a secret as well: it does not stay for as long as the callback takes.
-    exchange->request.bytes.clear();
-    exchange->done(std::move(*outcome));
+    exchange.request.bytes.clear();
+    exchange.done(std::move(*outcome));
 }
 
 asio::awaitable<void> KmsTransport::State::exchange_bytes(Exchange& exchange,
@@ -451,8 +452,7 @@ void KmsTransport::send(const std::string& provider, Request request, millisecon
         // Posted under the mutex: what is posted before stop()'s own task is ended by it.
         const std::lock_guard lock(state_->mutex);
         if (!state_->is_stopping) {
-            asio::post(state_->context,
-                       [state = state_.get(), exchange]() mutable { state->start(std::move(exchange)); });
+            asio::post(state_->context, [state = state_.get(), exchange] { state->start(exchange); });
             return;
         }
     }

@@ -164,6 +164,18 @@ TEST(KeyVaultClient, a_cursor_without_end_is_an_error) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
 }
 
+TEST(KeyVaultClient, asks_for_some_documents_of_a_provider) {
+    const ScriptedServer server(standalone(
+        [](bson::DocumentView) { return cursor_reply("encryption.__keyVault", {document_of(1)}); }));
+    KeyVaultClient client(options_of(server));
+    EXPECT_EQ(client.find_of_provider("aws:eu", 100).documents.size(), 1u);
+    const std::string command = server.commands().at(0);
+    EXPECT_NE(command.find(R"("filter" : { "masterKey.provider" : "aws:eu" })"), std::string::npos)
+        << command;
+    EXPECT_NE(command.find(R"("limit" : 100)"), std::string::npos) << command;
+    EXPECT_NE(command.find(R"("readConcern" : { "level" : "majority" })"), std::string::npos) << command;
+}
+
 // What a write sent, and what came of it.
 struct WriteCase {
     KeyVaultClient::Written written;

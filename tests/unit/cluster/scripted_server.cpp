@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <boost/endian/conversion.hpp>
+#include <cstring>
 #include <stdexcept>
 
 #include "proxy/wire/message.hpp"
@@ -30,6 +31,26 @@ bool write_all(int socket, const wire::Buffer& bytes) {
         done += static_cast<std::size_t>(count);
     }
     return true;
+}
+
+// The body with its sequences as arrays, as a server understands it.
+bson::Buffer whole_command(const wire::OpMsg& message) {
+    bson::Buffer buffer;
+    bson::Builder builder(buffer);
+    for (const bson::Element& element : message.body) builder.append_element(element);
+    for (const wire::Sequence& sequence : message.sequences()) {
+        builder.open_array(sequence.id);
+        bson::Bytes rest = sequence.documents;
+        for (std::size_t i = 0; rest.size() >= 4; ++i) {
+            std::int32_t size = 0;
+            std::memcpy(&size, rest.data(), sizeof size);
+            builder.append_document(bson::index_key(i), rest.first(static_cast<std::size_t>(size)));
+            rest = rest.subspan(static_cast<std::size_t>(size));
+        }
+        builder.close();
+    }
+    builder.finish();
+    return buffer;
 }
 
 }  // namespace
@@ -110,7 +131,8 @@ void ScriptedServer::serve(int socket) {
             const std::lock_guard lock(mutex_);
             commands_.push_back(std::move(text));
         }
-        if (!write_all(socket, bytes_(header, message->body))) return;
+        const bson::Buffer command = whole_command(*message);
+        if (!write_all(socket, bytes_(header, bson::DocumentView::unchecked(command)))) return;
     }
 }
 

@@ -8,6 +8,7 @@
 #include "crypto/random.hpp"
 #include "proxy/keys/key_document.hpp"
 #include "tests/unit/cluster/scripted_server.hpp"
+#include "tests/unit/commands/key_vault_stand.hpp"
 #include "tests/unit/commands/support.hpp"
 
 namespace fieldgate::commands {
@@ -18,31 +19,29 @@ using cluster::testing::error_reply;
 using cluster::testing::ScriptedServer;
 using cluster::testing::standalone;
 using testing::Initialised;
+using testing::PlayedKms;
 using testing::Printed;
 using testing::replace_in;
+using testing::VaultStand;
 using testing::write_file;
 
 bool says(const std::ostringstream& stream, const std::string& text) {
     return stream.str().find(text) != std::string::npos;
 }
 
-// A key that fits the clinic's schema, wrapped under the given master key.
-bson::Buffer clinic_key(const crypto::MasterKey& master_key) {
+OpenKeyManagers played() {
+    return [](const config::Config&) { return std::make_unique<PlayedKms>(); };
+}
+
+// A key that fits the clinic's schema, wrapped under the master key of this provider.
+bson::Buffer clinic_key(const std::string& provider = "local") {
     crypto::SystemRandom random;
     keys::KeyDocument key;
     key.id.bytes.fill(7);
     key.alt_names = {"clinic"};
-    const auto wrapped = crypto::wrap_key(*crypto::generate_key(random), master_key, random);
-    key.wrapped.assign(wrapped->begin(), wrapped->end());
+    key.wrapped = PlayedKms::wrapped(provider, crypto::kms::LocalMasterKey{}, *crypto::generate_key(random));
     key.provider = "local";
     return keys::build_key_document(key);
-}
-
-crypto::MasterKey master_key_of(const Initialised& clinic) {
-    Printed printed;
-    const auto config = load_configuration(clinic.file, printed.err);
-    auto key = load_master_key(*config);
-    return std::move(std::get<crypto::MasterKey>(key));
 }
 
 TEST(Check, prints_every_problem_with_file_and_line) {
@@ -50,7 +49,7 @@ TEST(Check, prints_every_problem_with_file_and_line) {
     replace_in(clinic.file, "role: doctor", "role: docter");
     replace_in(clinic.file, "cache_lifetime: 60s", "cache_lifetimes: 60s");
     Printed printed;
-    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_EQ(check(clinic.file, false, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, clinic.file.string() + ":")) << printed.err.str();
     EXPECT_TRUE(says(printed.err, "docter")) << printed.err.str();
     EXPECT_TRUE(says(printed.err, "cache_lifetimes")) << printed.err.str();
@@ -62,13 +61,13 @@ TEST(Check, asks_libmongoc_about_connection_strings) {
     Initialised clinic;
     clinic.set_upstream("mongodb://db1/?nonsense=1");
     Printed printed;
-    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_EQ(check(clinic.file, false, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "Unsupported URI option \"nonsense\"")) << printed.err.str();
 }
 
 TEST(Check, names_a_file_that_is_not_there) {
     Printed printed;
-    EXPECT_EQ(check("/nonexistent/fieldgate.yaml", false, printed.console()), exit_configuration);
+    EXPECT_EQ(check("/nonexistent/fieldgate.yaml", false, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "/nonexistent/fieldgate.yaml")) << printed.err.str();
 }
 
@@ -76,13 +75,13 @@ TEST(Check, refuses_a_missing_or_short_master_key) {
     Initialised missing;
     std::filesystem::remove(missing.directory.path() / "master-key.bin");
     Printed printed;
-    EXPECT_EQ(check(missing.file, false, printed.console()), exit_configuration);
+    EXPECT_EQ(check(missing.file, false, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "master-key.bin")) << printed.err.str();
 
     Initialised shortened;
     write_file(shortened.directory.path() / "master-key.bin", std::string(95, 'x'));
     Printed again;
-    EXPECT_EQ(check(shortened.file, false, again.console()), exit_configuration);
+    EXPECT_EQ(check(shortened.file, false, played(), again.console()), exit_configuration);
     EXPECT_TRUE(says(again.err, "96")) << again.err.str();
 }
 
@@ -93,7 +92,7 @@ TEST(Check, reads_certificates_and_keys_as_the_server_does) {
     replace_in(clinic.file, "role: doctor\n",
                "role: doctor\n    tls: { certificate_key_file: server.pem }\n");
     Printed printed;
-    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_EQ(check(clinic.file, false, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "certificate in " + pem.string() + ": ")) << printed.err.str();
     EXPECT_EQ(printed.out.str(), "");
 }
@@ -104,7 +103,7 @@ TEST(Check, reads_the_upstreams_certificates_as_the_server_does) {
     write_file(pem, "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n");
     clinic.set_upstream("mongodb://127.0.0.1:27017/?tls=true&tlsCAFile=" + pem.string());
     Printed printed;
-    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_EQ(check(clinic.file, false, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "certificate authorities in " + pem.string() + ": ")) << printed.err.str();
 }
 
@@ -112,7 +111,7 @@ TEST(Check, says_which_address_names_nothing) {
     Initialised clinic;
     replace_in(clinic.file, "127.0.0.1:27117", "no-such-host.invalid:27117");
     Printed printed;
-    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_configuration);
+    EXPECT_EQ(check(clinic.file, false, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "cannot listen on no-such-host.invalid:27117: ")) << printed.err.str();
 }
 
@@ -124,7 +123,8 @@ TEST(Check, says_what_cannot_be_a_socket) {
         Initialised clinic;
         replace_in(clinic.file, "127.0.0.1:27117", "unix:" + path);
         Printed printed;
-        EXPECT_EQ(check(clinic.file, false, printed.console()), cause.empty() ? exit_ok : exit_configuration)
+        EXPECT_EQ(check(clinic.file, false, played(), printed.console()),
+                  cause.empty() ? exit_ok : exit_configuration)
             << path << "\n"
             << printed.err.str();
         if (!cause.empty()) {
@@ -139,20 +139,20 @@ TEST(Check, disturbs_no_proxy_that_runs) {
     Initialised clinic;
     replace_in(clinic.file, "127.0.0.1:27117", busy.address());
     Printed printed;
-    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_ok) << printed.err.str();
+    EXPECT_EQ(check(clinic.file, false, played(), printed.console()), exit_ok) << printed.err.str();
 }
 
 TEST(Check, connects_and_finds_the_keys_that_schemas_name) {
     Initialised clinic;
-    const bson::Buffer key = clinic_key(master_key_of(clinic));
+    const bson::Buffer key = clinic_key();
     const ScriptedServer server(
         standalone([&](bson::DocumentView) { return cursor_reply("encryption.__keyVault", {key}); }));
     clinic.set_upstream("mongodb://" + server.address());
     Printed printed;
-    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_ok) << printed.err.str();
+    EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_ok) << printed.err.str();
     for (const char* line :
          {"takes writes", "unwraps what it wraps", "can be read",
-          "key named `clinic`: is 07070707-0707-0707-0707-070707070707", "can be unwrapped"}) {
+          "key named `clinic`: is 07070707-0707-0707-0707-070707070707 and can be unwrapped"}) {
         EXPECT_TRUE(says(printed.out, line)) << line << "\n" << printed.out.str();
     }
 }
@@ -163,22 +163,158 @@ TEST(Check, says_how_to_create_a_key_that_is_missing) {
     Initialised clinic;
     clinic.set_upstream("mongodb://" + server.address());
     Printed printed;
-    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_configuration);
+    EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "not all keys requested were satisfied")) << printed.err.str();
     EXPECT_TRUE(says(printed.err, "fieldgate keys create -c " + clinic.file.string() + " --alt-name clinic"))
         << printed.err.str();
 }
 
 TEST(Check, refuses_a_key_of_another_master_key) {
-    const Initialised other;
-    const bson::Buffer key = clinic_key(master_key_of(other));
+    const bson::Buffer key = clinic_key("local:other");
     const ScriptedServer server(
         standalone([&](bson::DocumentView) { return cursor_reply("encryption.__keyVault", {key}); }));
     Initialised clinic;
     clinic.set_upstream("mongodb://" + server.address());
     Printed printed;
-    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_configuration);
+    EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_configuration);
     EXPECT_TRUE(says(printed.err, "HMAC validation failure")) << printed.err.str();
+    EXPECT_TRUE(says(printed.err,
+                     "give this one a key vault of its own: key_vault.namespace in " + clinic.file.string()))
+        << printed.err.str();
+}
+
+TEST(Check, reads_key_managers_files_as_the_server_does) {
+    Initialised clinic;
+    Printed printed;
+    const OpenKeyManagers failing = [](const config::Config&) -> std::unique_ptr<KeyManagers> {
+        throw std::runtime_error("KMS provider `kmip`: no certificate in x.pem");
+    };
+    EXPECT_EQ(check(clinic.file, false, failing, printed.console()), exit_configuration);
+    EXPECT_TRUE(says(printed.err, "KMS provider `kmip`: no certificate in x.pem")) << printed.err.str();
+    EXPECT_EQ(printed.out.str(), "");
+}
+
+constexpr const char* aws_static =
+    "  \"aws:eu\": { access_key_id: a, secret_access_key: s }\n  \"aws:us\": { access_key_id: a, "
+    "secret_access_key: s }\n";
+
+TEST(Check, proves_each_provider_with_the_master_keys_that_documents_name) {
+    VaultStand vault;
+    vault.add_providers(aws_static);
+    vault.add(7, {"clinic"});
+    vault.add(8, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
+    vault.add(9, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
+    vault.add(10, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "two", ""});
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_ok)
+        << printed.err.str();
+    for (const char* line : {"KMS provider `aws:eu`: unwraps what it wraps under r one",
+                             "KMS provider `aws:eu`: unwraps what it wraps under r two",
+                             "KMS provider `aws:us`: no key in the key vault uses it yet; there was nothing "
+                             "to try it with",
+                             "KMS provider `local`: unwraps what it wraps\n"}) {
+        EXPECT_TRUE(says(printed.out, line)) << line << "\n" << printed.out.str();
+    }
+    EXPECT_EQ(vault.kms.calls["wrap aws:eu"], 2);
+    EXPECT_FALSE(vault.wrote());
+}
+
+TEST(Check, tries_no_more_than_five_master_keys_of_a_provider) {
+    VaultStand vault;
+    vault.add_providers(aws_static);
+    vault.add(7, {"clinic"});
+    for (std::uint8_t i = 0; i < 8; ++i)
+        vault.add(i + 20, {}, "aws:eu",
+                  crypto::kms::AwsMasterKey{"r", std::string(1, static_cast<char>('a' + i)), ""});
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_ok);
+    EXPECT_EQ(vault.kms.calls["wrap aws:eu"], 5);
+}
+
+TEST(Check, logs_in_where_there_is_no_master_key_to_try) {
+    VaultStand vault;
+    vault.add_providers("  aws: {}\n  vault: { address: \"https://v\", token: t }\n");
+    vault.add(7, {"clinic"});
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_ok)
+        << printed.err.str();
+    for (const char* provider : {"aws", "vault"}) {
+        EXPECT_TRUE(says(printed.out, std::string("KMS provider `") + provider +
+                                          "`: no key in the key vault uses it yet; its credentials were "
+                                          "proved by login only"))
+            << printed.out.str();
+        EXPECT_EQ(vault.kms.calls[std::string("login ") + provider], 1);
+    }
+
+    vault.kms.fail = [](const std::string& call, int) -> std::optional<PlayedKms::Failure> {
+        if (call != "login") return std::nullopt;
+        return PlayedKms::failure("no", "vault", "refuses", PlayedKms::Failure::Kind::credentials);
+    };
+    Printed again;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), again.console()), exit_unavailable);
+    EXPECT_TRUE(says(again.err, "FAILED  KMS provider `vault`: refuses")) << again.err.str();
+}
+
+TEST(Check, says_which_provider_does_not_work) {
+    VaultStand vault;
+    vault.add(7, {"clinic"});
+    vault.kms.fail = [](const std::string& call, int) -> std::optional<PlayedKms::Failure> {
+        if (call != "wrap") return std::nullopt;
+        return PlayedKms::failure("timeout", "local", "no answer", PlayedKms::Failure::Kind::unavailable);
+    };
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_unavailable);
+    EXPECT_TRUE(says(printed.err, "FAILED  KMS provider `local`: no answer")) << printed.err.str();
+
+    VaultStand liar;
+    liar.add(7, {"clinic"});
+    liar.kms.lie = true;
+    Printed again;
+    EXPECT_EQ(check(liar.clinic.file, true, liar.open_kms(), again.console()), exit_unavailable);
+    EXPECT_TRUE(says(again.err, "unwraps to another key than it wrapped")) << again.err.str();
+}
+
+TEST(Check, a_schemas_key_must_be_one_that_can_be_used) {
+    struct Case {
+        const char* name;
+        std::function<void(VaultStand&)> fill;
+        const char* expected;
+        int code;
+    };
+    const Case cases[] = {
+        {"twice",
+         [](VaultStand& v) {
+             v.add(7, {"clinic"});
+             v.add(8, {"clinic"});
+         },
+         "key named `clinic`: several keys in encryption.__keyVault are it", exit_configuration},
+        {"no key document",
+         [](VaultStand& v) {
+             v.documents.push_back(bson::from_json(R"({"_id": 1, "keyAltNames": ["clinic"]})").value());
+         },
+         "key named `clinic`: its document cannot be used: _id must be a UUID", exit_configuration},
+        {"another provider",
+         [](VaultStand& v) { v.add(7, {"clinic"}, "aws", crypto::kms::AwsMasterKey{"r", "k", ""}); },
+         "key named `clinic`: KMS provider `aws` is not configured", exit_configuration},
+        {"a key manager that is away",
+         [](VaultStand& v) {
+             v.add(7, {"clinic"});
+             v.kms.fail = [](const std::string& call, int number) -> std::optional<PlayedKms::Failure> {
+                 if (call != "unwrap" || number < 2) return std::nullopt;
+                 return PlayedKms::failure("timeout", "local", "no answer",
+                                           PlayedKms::Failure::Kind::unavailable);
+             };
+         },
+         "key named `clinic`: KMS provider `local`: no answer", exit_unavailable},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.name);
+        VaultStand vault;
+        c.fill(vault);
+        Printed printed;
+        EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), c.code);
+        EXPECT_TRUE(says(printed.err, c.expected)) << printed.err.str();
+    }
 }
 
 TEST(Check, tells_an_upstream_that_is_away_from_a_wrong_configuration) {
@@ -186,7 +322,7 @@ TEST(Check, tells_an_upstream_that_is_away_from_a_wrong_configuration) {
     clinic.set_upstream("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200");
     replace_in(clinic.file, "upstream:\n", "upstream:\n  election_wait: 300ms\n");
     Printed printed;
-    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+    EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_unavailable);
     EXPECT_TRUE(says(printed.err, "FAILED  cluster: no primary within 300 ms")) << printed.err.str();
     EXPECT_TRUE(says(printed.err, "FAILED  key vault encryption.__keyVault: ")) << printed.err.str();
 }
@@ -203,7 +339,7 @@ TEST(Check, waits_five_seconds_for_a_server_that_is_silent) {
         clinic.set_upstream("mongodb://" + server.address() + "/?connectTimeoutMS=60000");
         Printed printed;
         const auto started = std::chrono::steady_clock::now();
-        EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+        EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_unavailable);
         const auto took = std::chrono::steady_clock::now() - started;
         EXPECT_GE(took, std::chrono::seconds(5));
         EXPECT_LT(took, std::chrono::seconds(8));
@@ -231,7 +367,7 @@ TEST(Check, waits_not_much_longer_for_a_key_vault_that_is_silent) {
                        "/?connectTimeoutMS=60000&serverSelectionTimeoutMS=60000\n");
         Printed printed;
         const auto started = std::chrono::steady_clock::now();
-        EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+        EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_unavailable);
         EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(9));
         EXPECT_TRUE(says(printed.out, "takes writes")) << printed.out.str();
         EXPECT_TRUE(says(printed.err, "FAILED  key vault encryption.__keyVault: ")) << printed.err.str();
@@ -245,7 +381,7 @@ TEST(Check, reports_a_key_vault_that_may_not_be_read) {
     Initialised clinic;
     clinic.set_upstream("mongodb://" + server.address());
     Printed printed;
-    EXPECT_EQ(check(clinic.file, true, printed.console()), exit_unavailable);
+    EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_unavailable);
     EXPECT_TRUE(says(printed.err, "not authorized on encryption")) << printed.err.str();
 }
 

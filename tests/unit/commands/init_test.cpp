@@ -12,6 +12,10 @@ using testing::read_file;
 using testing::TemporaryDirectory;
 using testing::write_file;
 
+std::unique_ptr<KeyManagers> no_key_managers(const config::Config&) {
+    return nullptr;
+}
+
 TEST(Init, writes_a_configuration_a_schema_and_a_master_key_of_mode_0600) {
     TemporaryDirectory parent;
     const auto directory = parent.path() / "new" / "clinic";
@@ -31,7 +35,7 @@ TEST(Init, writes_a_configuration_a_schema_and_a_master_key_of_mode_0600) {
 TEST(Init, writes_what_check_accepts_without_a_warning) {
     Initialised clinic;
     Printed printed;
-    EXPECT_EQ(check(clinic.file, false, printed.console()), exit_ok);
+    EXPECT_EQ(check(clinic.file, false, &no_key_managers, printed.console()), exit_ok);
     EXPECT_EQ(printed.err.str(), "");
 }
 

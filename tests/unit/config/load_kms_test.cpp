@@ -54,13 +54,8 @@ TEST_F(LoadKms, every_provider_and_named_ones_in_their_order) {
     EXPECT_EQ(lines, (std::vector<int>{3, 4, 5, 6, 7, 8, 9, 10}));
     EXPECT_EQ(loaded.config->kms_providers[2].type(), "aws");
     EXPECT_EQ(loaded.config->kms_providers[6].type(), "vault");
-    ASSERT_TRUE(loaded.config->local_kms);
     EXPECT_EQ(std::get<LocalKms>(loaded.config->kms_providers[0].settings).key_file,
               directory.path() / "key.bin");
-}
-
-TEST_F(LoadKms, a_named_local_provider_is_not_the_unnamed_one) {
-    EXPECT_FALSE(load_text(kms("{ \"local:a\": { key_file: key.bin } }")).config->local_kms);
 }
 
 TEST_F(LoadKms, tls_and_hosts) {

@@ -21,8 +21,9 @@ TEST_F(Load, the_smallest_configuration_has_the_documented_defaults) {
     EXPECT_TRUE(config.is_key_vault("encryption", "__keyVault"));
     EXPECT_EQ(config.key_vault.uri, "mongodb://h");
     EXPECT_EQ(config.key_vault.cache_lifetime, std::chrono::seconds(60));
-    ASSERT_TRUE(config.local_kms);
-    EXPECT_EQ(config.local_kms->key_file, directory.path() / "key.bin");
+    ASSERT_EQ(config.kms_providers.size(), 1u);
+    EXPECT_EQ(config.kms_providers[0].name, "local");
+    EXPECT_EQ(std::get<LocalKms>(config.kms_providers[0].settings).key_file, directory.path() / "key.bin");
     EXPECT_EQ(config.unlisted_namespaces, Config::Unlisted::server);
     EXPECT_TRUE(config.commands_pass.empty());
     ASSERT_EQ(config.schemas.size(), 1u);
@@ -527,8 +528,8 @@ TEST_F(Load, a_secret_in_a_file_loses_its_line_end_only) {
 
 TEST_F(Load, paths_are_relative_to_the_configuration_file_unless_absolute) {
     const std::string absolute = (directory.path() / "key.bin").string();
-    EXPECT_EQ(load_text(kms("{ local: { key_file: \"" + absolute + "\" } }")).config->local_kms->key_file,
-              absolute);
+    const Loaded loaded = load_text(kms("{ local: { key_file: \"" + absolute + "\" } }"));
+    EXPECT_EQ(std::get<LocalKms>(loaded.config->kms_providers.at(0).settings).key_file, absolute);
 }
 
 TEST_F(Load, a_listener_for_the_network_without_tls_is_a_warning) {

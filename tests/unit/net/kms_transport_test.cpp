@@ -83,13 +83,15 @@ TEST_F(KmsTransportTest, refuses_certificates_by_name) {
         write_identity(path("wrong.pem"),
                        make_identity(c.identity, c.is_strangers ? &stranger_ : &authority_));
         bool was_asked = false;
-        KmsStub server(
-            [&](KmsStub::Connection& connection, int) {
-                connection.shake_hands();
-                was_asked = connection.receive().has_value();
-            },
-            path("wrong.pem"));
-        EXPECT_THAT(ask(request(server.port(), "/", true, c.host)), MatchesRegex(c.expected));
+        {
+            KmsStub server(
+                [&](KmsStub::Connection& connection, int) {
+                    connection.shake_hands();
+                    was_asked = connection.receive().has_value();
+                },
+                path("wrong.pem"));
+            EXPECT_THAT(ask(request(server.port(), "/", true, c.host)), MatchesRegex(c.expected));
+        }  // and the connection's thread has ended
         EXPECT_FALSE(was_asked);
     }
 }

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <ostream>
+
+#include "proxy/cluster/key_vault.hpp"
+#include "proxy/commands/commands.hpp"
+
+// The part of `check --connect` that is about keys.
+namespace fieldgate::commands {
+
+// One line for each thing that was tried; the exit code of the whole.
+class Report {
+ public:
+    explicit Report(Console console) : console_(console) {}
+    void passed(const std::string& what);
+    void failed(int code, const std::string& what);
+    int code() const { return code_; }
+
+ private:
+    Console console_;
+    int code_ = exit_ok;
+};
+
+// Every KMS provider of the configuration: wraps and unwraps a random key under the master keys that
+// documents of the key vault name for it; logs in only, where there is none. `vault` is null where it could
+// not be asked.
+void check_providers(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient* vault,
+                     Report& report);
+
+// Every key that a schema names: is it there, once, and can it be unwrapped.
+void check_schema_keys(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient& vault,
+                       Report& report);
+
+}  // namespace fieldgate::commands

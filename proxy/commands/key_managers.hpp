@@ -1,0 +1,40 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "config/config.hpp"
+#include "crypto/kms/exchange.hpp"
+#include "crypto/kms/master_key.hpp"
+#include "proxy/keys/kms_provider.hpp"
+
+namespace fieldgate::commands {
+
+// The key managers as commands use them, which wait: keys::KmsThread over net/'s transport, made by main.cpp.
+// Failure texts begin with the provider.
+class KeyManagers {
+ public:
+    virtual ~KeyManagers() = default;
+
+    virtual crypto::kms::Result<keys::WrappedDataKey> wrap(
+        const std::string& provider, const crypto::kms::MasterKeyDescription& master_key,
+        const crypto::DataKey& key) = 0;
+    virtual crypto::kms::Result<crypto::DataKey> unwrap(const std::string& provider,
+                                                        const crypto::kms::MasterKeyDescription& master_key,
+                                                        std::span<const std::uint8_t> wrapped) = 0;
+    // Proves the credentials without a master key; nothing: logged in, or the provider has no login.
+    virtual std::optional<crypto::kms::Failure> login(const std::string& provider) = 0;
+};
+
+// Reads key files and certificates; std::runtime_error names the provider and the file.
+using OpenKeyManagers = std::function<std::unique_ptr<KeyManagers>(const config::Config&)>;
+
+// Wraps a random data key and unwraps it again. Gives the master key as it is to be stored: KMIP adds the
+// identifier of a key that it made.
+crypto::kms::Result<crypto::kms::MasterKeyDescription> prove(
+    KeyManagers& kms, const std::string& provider, const crypto::kms::MasterKeyDescription& master_key);
+
+}  // namespace fieldgate::commands

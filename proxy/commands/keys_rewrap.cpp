@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <ostream>
+
+#include "proxy/commands/key_vault_access.hpp"
+#include "proxy/commands/keys.hpp"
+#include "proxy/commands/master_key_option.hpp"
+#include "proxy/commands/text.hpp"
+#include "proxy/keys/master_key.hpp"
+
+namespace fieldgate::commands {
+namespace {
+
+using crypto::kms::Failure;
+using crypto::kms::KmipMasterKey;
+
+// A key manager that fails so often in a row does not answer the next thousand keys either.
+constexpr int failures_in_a_row_max = 3;
+
+struct Filter {
+    bool all = false;
+    std::vector<std::string> providers;
+    std::vector<std::string> names;
+    std::vector<crypto::KeyId> ids;
+    std::string problem;
+
+    bool matches(const FoundKey& key) const {
+        const auto has = [](const auto& list, const auto& value) {
+            return std::ranges::find(list, value) != list.end();
+        };
+        return all || has(ids, key.id) || (key.key && has(providers, key.key->provider)) ||
+               std::ranges::any_of(key.alt_names, [&](const std::string& name) { return has(names, name); });
+    }
+};
+
+Filter read_filter(const std::vector<std::string>& texts) {
+    Filter filter;
+    for (const std::string& text : texts) {
+        const std::size_t equal = text.find('=');
+        const std::string what = text.substr(0, equal);
+        const std::string value = equal == std::string::npos ? "" : text.substr(equal + 1);
+        if (text == "all") {
+            filter.all = true;
+        } else if (what == "provider" && keys::is_provider_name(value)) {
+            filter.providers.push_back(value);
+        } else if (what == "name" && !value.empty()) {
+            filter.names.push_back(value);
+        } else if (const auto id = parse_key_id(value); what == "id" && id) {
+            filter.ids.push_back(*id);
+        } else {
+            filter.problem =
+                "--filter: must be all, provider=NAME, name=ALT_NAME or id=UUID, not `" + text + "`";
+        }
+    }
+    if (texts.empty())
+        filter.problem = "--filter: say which keys: all, provider=NAME, name=ALT_NAME or id=UUID";
+    return filter;
+}
+
+// The keys one by one, and the account of them.
+class Rewrap {
+ public:
+    Rewrap(const RewrapKeys& options, KeyManagers& kms, KeyVaultAccess& vault, Console console)
+        : options_(options), kms_(kms), vault_(vault), console_(console) {}
+
+    void set_target(const std::string& provider, const keys::MasterKeyDescription& master_key) {
+        provider_ = provider;
+        master_key_ = master_key;
+    }
+
+    int run(const std::vector<FoundKey>& keys) {
+        total_ = keys.size();
+        for (const FoundKey& key : keys) {
+            if (options_.interrupted != nullptr && *options_.interrupted) {
+                stop("interrupted");
+                break;
+            }
+            if (in_a_row_ >= failures_in_a_row_max) {
+                stop("stopped: the key manager or the key vault failed " +
+                     std::to_string(failures_in_a_row_max) + " times in a row");
+                break;
+            }
+            one(key);
+            ++seen_;
+            show_progress();
+        }
+        return finish();
+    }
+
+ private:
+    // The target's provider and master key, or the key's own.
+    bool is_there(const keys::KeyDocument& key) const {
+        return !provider_.empty() && key.provider == provider_ && key.master_key == master_key_;
+    }
+
+    void one(const FoundKey& found) {
+        if (!found.key) return failed(found, "left as it is: " + found.problem, false);
+        const keys::KeyDocument& key = *found.key;
+        if (is_there(key)) {
+            ++there_;
+            return line(found, "is there already");
+        }
+        const auto unwrapped = kms_.unwrap(key.provider, key.master_key, key.wrapped);
+        if (!unwrapped) return failed(found, unwrapped.error());
+        keys::KeyDocument rewrapped = key;
+        if (!provider_.empty()) {
+            rewrapped.provider = provider_;
+            rewrapped.master_key = master_key_;
+        }
+        const std::string where = rewrapped.provider + " " + keys::master_key_text(rewrapped.master_key);
+        if (options_.dry_run) {
+            in_a_row_ = 0;
+            ++done_;
+            return line(found, "would be rewrapped: " + key.provider + " -> " + where);
+        }
+        auto wrapped = kms_.wrap(rewrapped.provider, rewrapped.master_key, *unwrapped);
+        if (!wrapped) return failed(found, wrapped.error());
+        // What does not unwrap must not replace what does.
+        const auto proof = kms_.unwrap(rewrapped.provider, wrapped->master_key, wrapped->material);
+        if (!proof) return failed(found, proof.error());
+        if (*proof != *unwrapped)
+            return failed(found, "KMS provider `" + rewrapped.provider + "`: unwraps to another key", true);
+        rewrapped.wrapped = std::move(wrapped->material);
+        rewrapped.master_key = std::move(wrapped->master_key);
+        const auto written = vault_.client().rewrap(key, rewrapped);
+        if (written.error) return failed(found, "key vault: " + written.error->text, true);
+        in_a_row_ = 0;
+        if (!written.matched) {
+            ++conflicts_;
+            return complain(found,
+                            "CONFLICT: somebody else changed or deleted it meanwhile; nothing was "
+                            "overwritten");
+        }
+        ++done_;
+        line(found, "rewrapped: " + where);
+    }
+
+    void failed(const FoundKey& key, const Failure& failure) {
+        failed(key, failure.text,
+               failure.kind == Failure::Kind::unavailable || failure.kind == Failure::Kind::throttled ||
+                   failure.kind == Failure::Kind::credentials);
+    }
+    void failed(const FoundKey& key, const std::string& why, bool may_concern_all) {
+        ++failed_;
+        in_a_row_ = may_concern_all ? in_a_row_ + 1 : 0;
+        complain(key, "FAILED: " + why);
+    }
+
+    void line(const FoundKey& key, const std::string& what) {
+        if (!console_.is_terminal || options_.dry_run)
+            console_.out << key.text() << ": " << printable(what) << '\n';
+    }
+    void complain(const FoundKey& key, const std::string& what) {
+        clear_progress();
+        console_.err << key.text() << ": " << printable(what) << '\n';
+    }
+    void stop(const std::string& why) {
+        clear_progress();
+        console_.err << why << '\n';
+    }
+
+    void show_progress() {
+        if (!console_.is_terminal || options_.dry_run) return;
+        console_.err << '\r' << seen_ << " of " << total_ << " keys" << std::flush;
+        has_progress_ = true;
+    }
+    void clear_progress() {
+        if (has_progress_) console_.err << "\r\x1b[K";
+        has_progress_ = false;
+    }
+
+    int finish() {
+        clear_progress();
+        const std::size_t left = total_ - seen_;
+        console_.out << (options_.dry_run ? "would rewrap " : "rewrapped ") << done_ << " of " << total_
+                     << " keys";
+        const auto count = [&](std::size_t number, const char* what) {
+            if (number > 0) console_.out << ", " << number << ' ' << what;
+        };
+        count(there_, "there already");
+        count(conflicts_, "changed by somebody else");
+        count(failed_, "failed");
+        count(left, "not reached");
+        console_.out << '\n';
+        if (conflicts_ + failed_ + left == 0) return exit_ok;
+        console_.err << "incomplete: the same command again tries the rest\n";
+        return exit_incomplete;
+    }
+
+    const RewrapKeys& options_;
+    KeyManagers& kms_;
+    KeyVaultAccess& vault_;
+    Console console_;
+    std::string provider_;
+    keys::MasterKeyDescription master_key_;
+    std::size_t total_ = 0;
+    std::size_t seen_ = 0;
+    std::size_t done_ = 0;
+    std::size_t there_ = 0;
+    std::size_t conflicts_ = 0;
+    std::size_t failed_ = 0;
+    int in_a_row_ = 0;
+    bool has_progress_ = false;
+};
+
+}  // namespace
+
+int rewrap_keys(const std::filesystem::path& file, const RewrapKeys& options, const OpenKeyManagers& open_kms,
+                Console console) {
+    Filter filter = read_filter(options.filters);
+    if (filter.problem.empty() && options.provider.empty() && !options.master_key.empty())
+        filter.problem = "--master-key: say of which --provider";
+    if (!filter.problem.empty()) {
+        console.err << printable(filter.problem) << '\n';
+        return exit_usage;
+    }
+    const auto config = load_configuration(file, console.err);
+    if (!config) return exit_configuration;
+    MasterKeyOption target;
+    if (!options.provider.empty()) {
+        target = read_master_key_option(*config, options.provider, options.master_key);
+        if (!target.problem.empty()) {
+            console.err << printable(target.problem) << '\n';
+            return target.code;
+        }
+    }
+    const auto kms = open_key_managers(*config, open_kms, console);
+    if (!kms) return exit_configuration;
+    KeyVaultAccess vault(*config, console);
+    if (!vault.open()) return vault.code();
+    auto keys = vault.all();
+    if (!keys) return vault.code();
+    std::erase_if(*keys, [&](const FoundKey& key) { return !filter.matches(key); });
+    if (keys->empty()) {
+        console.err << "no key in " << vault_name(*config) << " fits the filter\n";
+        return exit_ok;
+    }
+
+    Rewrap rewrap(options, *kms, vault, console);
+    if (!target.provider.empty()) {
+        // Proved once before any key is touched. Without keyId KMIP makes a key, once for all of them.
+        const auto* kmip = std::get_if<KmipMasterKey>(&target.master_key);
+        const bool makes_key = kmip != nullptr && kmip->key_id.empty();
+        if (!makes_key || !options.dry_run) {
+            auto proved = prove(*kms, target.provider, target.master_key);
+            if (!proved) return vault.fail(exit_unavailable, proved.error().text);
+            target.master_key = std::move(*proved);
+        }
+        rewrap.set_target(target.provider, target.master_key);
+    }
+    return rewrap.run(*keys);
+}
+
+}  // namespace fieldgate::commands

@@ -1,0 +1,319 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/commands/key_vault_stand.hpp"
+
+namespace fieldgate::commands {
+namespace {
+
+using crypto::kms::AwsMasterKey;
+using crypto::kms::KmipMasterKey;
+using crypto::kms::LocalMasterKey;
+using testing::PlayedKms;
+using testing::Printed;
+using testing::secret_of;
+using testing::VaultStand;
+using Kind = PlayedKms::Failure::Kind;
+
+struct Result {
+    int code;
+    std::string out;
+    std::string err;
+};
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+// Two keys under `local`, one under aws:eu; local:new and kmip are configured as well.
+struct Stand : VaultStand {
+    Stand() {
+        add_providers(
+            "  \"local:new\": { key_file: master-key.bin }\n"
+            "  \"aws:eu\": { access_key_id: a, secret_access_key: s }\n"
+            "  kmip: { endpoint: \"k.example:5696\", tls: { certificate_key_file: master-key.bin } }\n");
+        add(1, {"one"});
+        add(2, {"two", "deux"});
+        add(3, {"three"}, "aws:eu", AwsMasterKey{"r", "k", ""});
+    }
+    Result rewrap(const RewrapKeys& options, bool is_terminal = false) {
+        Printed printed;
+        const int code = rewrap_keys(clinic.file, options, open_kms(),
+                                     Console{printed.out, printed.err, nullptr, is_terminal});
+        return {code, printed.out.str(), printed.err.str()};
+    }
+    std::vector<std::string> providers() {
+        std::vector<std::string> names;
+        for (const keys::KeyDocument& key : keys()) names.push_back(key.provider);
+        return names;
+    }
+    // Every data key is still the one that add() made.
+    void expect_same_keys() {
+        for (const keys::KeyDocument& key : keys()) {
+            const auto unwrapped = kms.unwrap(key.provider, key.master_key, key.wrapped);
+            ASSERT_TRUE(unwrapped) << unwrapped.error().text;
+            EXPECT_EQ(*unwrapped, secret_of(key.id.bytes[0]));
+        }
+    }
+};
+using Strings = std::vector<std::string>;
+
+TEST(KeysRewrap, puts_all_keys_under_another_provider) {
+    Stand vault;
+    const auto before = vault.keys();
+    const Result result = vault.rewrap({.filters = {"all"}, .provider = "local:new"});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_EQ(vault.providers(), (Strings{"local:new", "local:new", "local:new"}));
+    vault.expect_same_keys();
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(vault.keys()[i].id, before[i].id);
+        EXPECT_EQ(vault.keys()[i].alt_names, before[i].alt_names);
+        EXPECT_EQ(vault.keys()[i].creation_unix_ms, before[i].creation_unix_ms);
+    }
+    EXPECT_TRUE(has(result.out, "`one` (01010101-0101-0101-0101-010101010101): rewrapped: local:new"))
+        << result.out;
+    EXPECT_TRUE(has(result.out, "rewrapped 3 of 3 keys\n")) << result.out;
+}
+
+TEST(KeysRewrap, chooses_keys) {
+    struct Case {
+        Strings filters;
+        Strings expected;
+    };
+    const Case cases[] = {
+        {{"provider=local"}, {"local:new", "local:new", "aws:eu"}},
+        {{"provider=aws:eu"}, {"local", "local", "local:new"}},
+        {{"name=deux"}, {"local", "local:new", "aws:eu"}},
+        {{"id=01010101-0101-0101-0101-010101010101"}, {"local:new", "local", "aws:eu"}},
+        {{"name=one", "name=three"}, {"local:new", "local", "local:new"}},
+        {{"name=none"}, {"local", "local", "aws:eu"}},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.filters[0]);
+        Stand vault;
+        const Result result = vault.rewrap({.filters = c.filters, .provider = "local:new"});
+        EXPECT_EQ(result.code, exit_ok) << result.err;
+        EXPECT_EQ(vault.providers(), c.expected);
+        vault.expect_same_keys();
+    }
+    Stand vault;
+    EXPECT_TRUE(
+        has(vault.rewrap({.filters = {"name=none"}}).err, "no key in encryption.__keyVault fits the filter"));
+}
+
+TEST(KeysRewrap, afresh_under_their_own_master_keys) {
+    Stand vault;
+    const auto before = vault.keys();
+    const Result result = vault.rewrap({.filters = {"all"}});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(vault.keys()[i].provider, before[i].provider);
+        EXPECT_EQ(vault.keys()[i].master_key, before[i].master_key);
+        EXPECT_NE(vault.keys()[i].wrapped, before[i].wrapped);
+    }
+    vault.expect_same_keys();
+}
+
+TEST(KeysRewrap, under_another_master_key_of_a_provider) {
+    Stand vault;
+    const Result result = vault.rewrap({.filters = {"provider=aws:eu"},
+                                        .provider = "aws:eu",
+                                        .master_key = R"({"region": "r", "key": "k2"})"});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_EQ(vault.keys()[2].master_key, keys::MasterKeyDescription(AwsMasterKey{"r", "k2", ""}));
+    vault.expect_same_keys();
+}
+
+TEST(KeysRewrap, kmip_makes_one_key_for_all) {
+    Stand vault;
+    const Result result = vault.rewrap({.filters = {"all"}, .provider = "kmip"});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    for (const keys::KeyDocument& key : vault.keys())
+        EXPECT_EQ(key.master_key, keys::MasterKeyDescription(KmipMasterKey{"made-1", "", false}));
+    EXPECT_EQ(vault.kms.calls["made"], 1);
+    vault.expect_same_keys();
+}
+
+TEST(KeysRewrap, a_dry_run_unwraps_and_changes_nothing) {
+    Stand vault;
+    const auto before = vault.keys();
+    Result result = vault.rewrap({.filters = {"all"}, .provider = "local:new", .dry_run = true});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_EQ(vault.keys(), before);
+    EXPECT_FALSE(vault.wrote());
+    EXPECT_TRUE(has(result.out, "would be rewrapped: aws:eu -> local:new")) << result.out;
+    EXPECT_TRUE(has(result.out, "would rewrap 3 of 3 keys\n")) << result.out;
+    EXPECT_EQ(vault.kms.calls["unwrap"], 4) << "the target's proof, and each key";
+
+    result = vault.rewrap({.filters = {"all"}, .provider = "kmip", .dry_run = true});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_EQ(vault.kms.calls["made"], 0) << "a dry run makes no key";
+}
+
+TEST(KeysRewrap, repeated_it_does_the_rest) {
+    Stand vault;
+    // The key vault fails for the second key.
+    int updates = 0;
+    vault.before = [&](bson::DocumentView command) -> std::optional<bson::Buffer> {
+        if (!command.find("update") || ++updates != 2) return std::nullopt;
+        return cluster::testing::error_reply(13, "not authorized on encryption");
+    };
+    Result result = vault.rewrap({.filters = {"all"}, .provider = "local:new"});
+    EXPECT_EQ(result.code, exit_incomplete);
+    EXPECT_TRUE(
+        has(result.err, "`two` (02020202-0202-0202-0202-020202020202): FAILED: key vault: not authorized"))
+        << result.err;
+    EXPECT_TRUE(has(result.err, "incomplete: ")) << result.err;
+    EXPECT_TRUE(has(result.out, "rewrapped 2 of 3 keys, 1 failed\n")) << result.out;
+    EXPECT_EQ(vault.providers(), (Strings{"local:new", "local", "local:new"}));
+    vault.expect_same_keys();
+
+    result = vault.rewrap({.filters = {"all"}, .provider = "local:new"});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_TRUE(has(result.out, "rewrapped 1 of 3 keys, 2 there already\n")) << result.out;
+    EXPECT_EQ(updates, 4);
+    vault.expect_same_keys();
+}
+
+TEST(KeysRewrap, sees_a_concurrent_change_and_overwrites_nothing) {
+    Stand vault;
+    // Somebody else rewraps the first key between our look and our write.
+    std::vector<std::uint8_t> theirs;
+    int updates = 0;
+    vault.before = [&](bson::DocumentView command) -> std::optional<bson::Buffer> {
+        if (!command.find("update") || ++updates != 1) return std::nullopt;
+        const std::lock_guard lock(vault.mutex);
+        auto key = keys::parse_key_document(vault.documents[0]).value();
+        key.wrapped = theirs = PlayedKms::wrapped("local", LocalMasterKey{}, secret_of(1));
+        vault.documents[0] = keys::build_key_document(key);
+        return std::nullopt;
+    };
+    const Result result = vault.rewrap({.filters = {"all"}, .provider = "local:new"});
+    EXPECT_EQ(result.code, exit_incomplete);
+    EXPECT_TRUE(has(result.err, "`one` (01010101-0101-0101-0101-010101010101): CONFLICT: somebody else"))
+        << result.err;
+    EXPECT_TRUE(has(result.out, "rewrapped 2 of 3 keys, 1 changed by somebody else\n")) << result.out;
+    EXPECT_EQ(vault.keys()[0].wrapped, theirs);
+    vault.expect_same_keys();
+}
+
+TEST(KeysRewrap, an_interruption_ends_after_the_key_under_way) {
+    Stand vault;
+    std::atomic<bool> interrupted{false};
+    vault.before = [&](bson::DocumentView command) -> std::optional<bson::Buffer> {
+        if (command.find("update")) interrupted = true;
+        return std::nullopt;
+    };
+    const Result result =
+        vault.rewrap({.filters = {"all"}, .provider = "local:new", .interrupted = &interrupted});
+    EXPECT_EQ(result.code, exit_incomplete);
+    EXPECT_TRUE(has(result.err, "interrupted\n")) << result.err;
+    EXPECT_TRUE(has(result.out, "rewrapped 1 of 3 keys, 2 not reached\n")) << result.out;
+    EXPECT_EQ(vault.providers(), (Strings{"local:new", "local", "aws:eu"}));
+}
+
+TEST(KeysRewrap, a_key_that_cannot_be_unwrapped_keeps_the_others_from_nothing) {
+    Stand vault;
+    {
+        auto broken = vault.keys()[1];
+        broken.wrapped[40] ^= 1;
+        vault.documents[1] = keys::build_key_document(broken);
+        vault.documents.push_back(bson::from_json(R"({"_id": "x", "keyAltNames": ["junk"]})").value());
+    }
+    const Result result = vault.rewrap({.filters = {"all"}, .provider = "local:new"});
+    EXPECT_EQ(result.code, exit_incomplete);
+    EXPECT_TRUE(
+        has(result.err, "`two` (02020202-0202-0202-0202-020202020202): FAILED: KMS provider `local`: "))
+        << result.err;
+    EXPECT_TRUE(
+        has(result.err, "`junk` (00000000-0000-0000-0000-000000000000): FAILED: left as it is: _id must be"))
+        << result.err;
+    EXPECT_TRUE(has(result.out, "rewrapped 2 of 4 keys, 2 failed\n")) << result.out;
+}
+
+TEST(KeysRewrap, touches_nothing_when_the_new_master_key_cannot_be_used) {
+    for (const bool refuses : {true, false}) {
+        Stand vault;
+        const auto before = vault.keys();
+        vault.kms.lie = !refuses;
+        if (refuses) {
+            vault.kms.fail = [](const std::string& call, int) -> std::optional<PlayedKms::Failure> {
+                if (call != "wrap") return std::nullopt;
+                return PlayedKms::failure("AccessDenied", "local:new", "refuses");
+            };
+        }
+        const Result result = vault.rewrap({.filters = {"all"}, .provider = "local:new"});
+        EXPECT_EQ(result.code, exit_unavailable);
+        EXPECT_TRUE(has(result.err, refuses ? "KMS provider `local:new`: refuses" : "unwraps to another key"))
+            << result.err;
+        EXPECT_FALSE(vault.wrote());
+        vault.kms.lie = false;
+        EXPECT_EQ(vault.keys(), before);
+    }
+}
+
+TEST(KeysRewrap, what_does_not_unwrap_replaces_nothing) {
+    Stand vault;
+    const auto before = vault.keys();
+    // The proof of each new wrapping fails: calls 2, 4, 6 of unwrap, without a target's proof.
+    vault.kms.fail = [](const std::string& call, int number) -> std::optional<PlayedKms::Failure> {
+        if (call != "unwrap" || number % 2 != 0) return std::nullopt;
+        return PlayedKms::failure("x", "local", "cannot");
+    };
+    const Result result = vault.rewrap({.filters = {"all"}});
+    EXPECT_EQ(result.code, exit_incomplete);
+    EXPECT_TRUE(has(result.out, "rewrapped 0 of 3 keys, 3 failed\n")) << result.out;
+    EXPECT_FALSE(vault.wrote());
+    EXPECT_EQ(vault.keys(), before);
+}
+
+TEST(KeysRewrap, stops_when_a_key_manager_is_away) {
+    Stand vault;
+    for (std::uint8_t i = 10; i < 20; ++i) vault.add(i, {});
+    vault.kms.fail = [](const std::string& call, int number) -> std::optional<PlayedKms::Failure> {
+        if (call != "unwrap" || number < 3) return std::nullopt;  // after the first key
+        return PlayedKms::failure("timeout", "local", "no answer", Kind::unavailable);
+    };
+    const Result result = vault.rewrap({.filters = {"all"}});
+    EXPECT_EQ(result.code, exit_incomplete);
+    EXPECT_TRUE(has(result.err, "stopped: the key manager or the key vault failed 3 times in a row"))
+        << result.err;
+    EXPECT_TRUE(has(result.out, "rewrapped 1 of 13 keys, 3 failed, 9 not reached\n")) << result.out;
+}
+
+TEST(KeysRewrap, shows_progress_on_a_terminal) {
+    Stand vault;
+    const Result result = vault.rewrap({.filters = {"all"}, .provider = "local:new"}, true);
+    EXPECT_EQ(result.code, exit_ok);
+    EXPECT_TRUE(has(result.err, "\r1 of 3 keys\r2 of 3 keys\r3 of 3 keys\r\x1b[K")) << result.err;
+    EXPECT_EQ(result.out, "rewrapped 3 of 3 keys\n");
+}
+
+TEST(KeysRewrap, refuses_what_makes_no_sense) {
+    Stand vault;
+    struct Case {
+        RewrapKeys options;
+        int code;
+        const char* expected;
+    };
+    const Case cases[] = {
+        {{.filters = {}}, exit_usage, "--filter: say which keys"},
+        {{.filters = {"everything"}}, exit_usage, "--filter: must be all, provider=NAME"},
+        {{.filters = {"id=7"}}, exit_usage, "not `id=7`"},
+        {{.filters = {"name="}}, exit_usage, "not `name=`"},
+        {{.filters = {"provider=a-b"}}, exit_usage, "not `provider=a-b`"},
+        {{.filters = {"all", "x"}}, exit_usage, "not `x`"},
+        {{.filters = {"all"}, .master_key = "{}"}, exit_usage, "--master-key: say of which --provider"},
+        {{.filters = {"all"}, .provider = "gcp"}, exit_configuration, "KMS provider `gcp` is not configured"},
+        {{.filters = {"all"}, .provider = "aws:eu"}, exit_usage, "--master-key: `aws:eu` needs one"},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.expected);
+        const Result result = vault.rewrap(c.options);
+        EXPECT_EQ(result.code, c.code);
+        EXPECT_TRUE(has(result.err, c.expected)) << result.err;
+    }
+    EXPECT_TRUE(vault.server.commands().empty());
+}
+
+}  // namespace
+}  // namespace fieldgate::commands

@@ -17,8 +17,11 @@ constexpr const char* unsatisfied =
     "specified.";
 
 // Keys in use are refetched when this part of their lifetime is over. The earlier, the longer the outage that
-// nobody notices, and the more questions to the key manager: four for each key and lifetime.
-constexpr int refresh_divisor = 4;
+// nobody notices, and the more questions to the key manager, which counts and charges them: with few keys
+// eight for each and lifetime, with many four.
+constexpr std::size_t few_keys = 50;
+constexpr int divisor_of_few = 8;
+constexpr int divisor_of_many = 4;
 // Between attempts that failed; a lifetime of a minute has two seconds.
 std::chrono::milliseconds refresh_pause(std::chrono::milliseconds lifetime) {
     using std::chrono::milliseconds;
@@ -291,7 +294,8 @@ void Broker::on_unwrapped(const crypto::KeyId& id, const std::string& provider, 
         ready.key.expires = std::max(sent + options_.cache_lifetime, now + lifetime_min);
         ready.sent = sent;
         if (before != ready_.end()) ready.requested = before->second.requested;
-        ready.refresh_at = sent + options_.cache_lifetime / refresh_divisor;
+        ready.refresh_at =
+            sent + options_.cache_lifetime / (ready_.size() <= few_keys ? divisor_of_few : divisor_of_many);
         ready_.insert_or_assign(id, std::move(ready));
         failed_ids_.erase(id);
     } else {

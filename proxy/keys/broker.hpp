@@ -82,11 +82,12 @@ struct BrokerCounts {
 // refused.
 //
 // Keys expire a fixed time after they were asked for and are erased. Those that are used are refetched in the
-// background from a quarter of that time on, key vault and key manager both, so that an outage of either that
-// is shorter than the rest is not noticed: a failed attempt leaves the key as it is and is repeated. A key
-// that is gone from the key vault, or that its key manager refuses to unwrap, ends at once. What was
-// unwrapped is never kept longer because its document has not changed: disabling the master key, or taking
-// fieldgate's right to use it, must have effect within the lifetime, and only the key manager knows.
+// background from an eighth of that time on (a quarter, above 50 keys), key vault and key manager both, so
+// that an outage of either that is shorter than the rest is not noticed: a failed attempt leaves the key as
+// it is and is repeated. A key that is gone from the key vault, or that its key manager refuses to unwrap,
+// ends at once. What was unwrapped is never kept longer because its document has not changed: disabling the
+// master key, or taking fieldgate's right to use it, must have effect within the lifetime, and only the key
+// manager knows.
 //
 // Sans-I/O; one thread (BrokerThread gives it one). `vault` and `kms` must outlive it and answer on that
 // thread.

@@ -102,6 +102,10 @@ keys::KmsOptions kms_options(const config::Config& config) {
                            {"call", name_of(call)},
                            {"outcome", failure == nullptr ? "ok" : keys::kind_name(failure->kind)},
                            {"detail", failure == nullptr ? std::string() : failure->text}});
+        // While what it renews is still good, no operation fails that would tell of it.
+        if (failure != nullptr && call == keys::KmsCall::login)
+            log::warn("fieldgate cannot log in to a key manager",
+                      {{"provider", provider}, {"detail", failure->text}});
     };
     return options;
 }

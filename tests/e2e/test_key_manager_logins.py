@@ -4,18 +4,16 @@ refusals, and clients that work while what they depend on runs out."""
 import copy
 import os
 import re
-import threading
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import clinic
 import pytest
 from bson import Binary
 from conftest import client_of
 from logins import WAYS, Bench, Kit
-from processes import EmbeddedServer, Fieldgate, TIME_FACTOR, run_fieldgate, wait_until, write_config
+from logins.renewal import LIFETIME_S, Clients, Lifetimes, round_trip
+from processes import EmbeddedServer, Fieldgate, run_fieldgate, wait_until, write_config
 from pymongo.errors import OperationFailure
 
 UNAVAILABLE, CONFIGURATION = 69, 78
@@ -41,13 +39,6 @@ def bench(server, tmp_path):
     bench = Bench(server, tmp_path)
     yield bench
     bench.close()
-
-
-def round_trip(patients):
-    patient = {"_id": uuid.uuid4().hex, "ssn": 123456789, "email": "canary-house"}
-    patients.insert_one(patient)
-    assert patients.find_one({"_id": patient["_id"], "ssn": patient["ssn"]}) == patient
-    return patient["_id"]
 
 
 def assert_refused(bench, patients, way, wrong):
@@ -120,78 +111,9 @@ def test_the_order_in_which_credentials_of_aws_are_looked_for(bench, kit):
     assert used == [[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]], used
 
 
-LIFETIME_S, LIFETIMES = 4, 3
+LIFETIMES = 3
 RENEWED = ["aws:web_identity", "aws:container", "aws:instance", "azure:client_secret", "azure:workload_identity", "azure:managed_identity",
            "gcp:email", "gcp:federation", "gcp:impersonation", "gcp:metadata", "vault:approle", "vault:kubernetes", "vault:token_file"]
-
-
-class Clients:
-    """One for each collection, which writes and reads all the time and remembers what went wrong."""
-
-    def __init__(self, collections):
-        self.errors, self.rounds = [], dict.fromkeys((patients.name for patients in collections), 0)
-        self._ended = threading.Event()
-        self._pool = ThreadPoolExecutor(len(collections))
-        for patients in collections:
-            self._pool.submit(self._work, patients)
-
-    def _work(self, patients):
-        while not self._ended.wait(0.05):
-            try:
-                round_trip(patients)
-                self.rounds[patients.name] += 1
-            except Exception as error:  # noqa: BLE001 - all of them are what a client saw
-                self.errors.append((patients.name, error))
-
-    def end(self):
-        self._ended.set()
-        self._pool.shutdown()
-
-
-class Lifetimes:
-    """Of all that is handed out: sessions of AWS, tokens of Azure, Google and Vault, and the file that an agent renews."""
-
-    def __init__(self, kit, ways):
-        self.vault, self.file = kit.vault_stand, next(Path(way.file) for way in ways if way.file)
-        self.stands = list({id(way.login[0]): way.login[0] for way in ways if way.login and way.login[0] is not self.vault}.values())
-        self.before = [stand.lifetime_s for stand in self.stands]
-        self.token = ""
-        self._seconds = 3600
-        self._ended = threading.Event()
-        self._agent = threading.Thread(target=self._renew_the_file)
-
-    def __enter__(self):
-        self.set(LIFETIME_S)
-        self.write_token()
-        self._agent.start()
-        return self
-
-    def set(self, seconds):
-        self._seconds = seconds
-        for stand in self.stands:
-            stand.lifetime_s = seconds
-        self._set_vault(f"{seconds}s")
-
-    def _set_vault(self, ttl):
-        for role in ("auth/approle/role/fieldgate", "auth/kubernetes/role/fieldgate"):
-            self.vault.admin("POST", role, {"token_ttl": ttl})
-
-    def write_token(self):
-        self.token = self.vault.new_token(f"{self._seconds}s")
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(self.token)
-        fresh.replace(self.file)
-
-    def _renew_the_file(self):
-        while not self._ended.wait(LIFETIME_S / 3):
-            self.write_token()
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._agent.join()
-        for stand, seconds in zip(self.stands, self.before):
-            stand.lifetime_s = seconds
-        self._set_vault("1h")
 
 
 def test_clients_do_not_notice_that_credentials_run_out(bench, kit):
@@ -252,6 +174,7 @@ def test_the_place_of_logins_is_away_while_a_token_is_still_good(bench, kit):
         clients.end()
         assert not clients.errors and clients.rounds[patients.name] > 10, (clients.errors[:3], clients.rounds)
         assert kit.gcp_stand.count("decrypt") >= 4, "keys were not fetched again"
+        assert any(entry["msg"] == "fieldgate cannot log in to a key manager" and "gcp:metadata" in entry["detail"] for entry in bench.entries())
         metadata.restore()
         count = metadata.count("token")
         wait_until(lambda: round_trip(patients) and metadata.count("token") > count, 20, "the renewal")

@@ -117,6 +117,17 @@ StandIn stand_in_object(Request& request, const bson::Element& object, const Sch
     return StandIn::partly;
 }
 
+// { $literal: <object> }: what has names of its own stands in for nothing.
+StandIn stand_in_literal(Request& request, const bson::Element& expression, bson::DocumentView object,
+                         const SchemaNode& other) {
+    const bool whole = other.is_protected() || other.unknown || other.array || other.dotted_keys;
+    for (const bson::Element& part : object) {
+        const SchemaNode* const there = whole ? &other : other.child(part.key());
+        if (there != nullptr && !is_plain(*there)) return stand_in_computed(request, expression, *there);
+    }
+    return StandIn::partly;
+}
+
 // Objects that others are laid over: what comes out of a name is not told, so that its constants may stand
 // only where nothing is encrypted.
 StandIn stand_in_layers(Request& request, const bson::Element& layer, const SchemaNode& other) {
@@ -190,8 +201,9 @@ StandIn stand_in(Request& request, const bson::Element& expression, const Schema
     const ExpressionRule rule = row == nullptr ? ExpressionRule::plain_only : row->rule;
     switch (rule) {
         case ExpressionRule::constant:
-            return op.is_document() || op.is_array() ? stand_in_computed(request, expression, other)
-                                                     : stand_in_constant(request, op, other);
+            if (op.is_document()) return stand_in_literal(request, expression, op.document(), other);
+            return op.is_array() ? stand_in_computed(request, expression, other)
+                                 : stand_in_constant(request, op, other);
         case ExpressionRule::condition:
         case ExpressionRule::if_null:
         case ExpressionRule::branches:

@@ -85,6 +85,53 @@ TEST_F(Constants, inside_objects_are_those_of_their_path) {
                    "not inside");
 }
 
+TEST_F(Constants, in_objects_that_are_laid_over_each_other_are_seen_whatever_makes_them) {
+    // Below: they come out where what is laid over them has nothing.
+    for (const std::string below :
+         {R"({"$arrayToObject": [[["ssn", 777]]]})", R"({"$literal": {"ssn": 777}})",
+          R"({"$setField": {"field": "ssn", "input": {}, "value": 777}})",
+          R"({"$mergeObjects": [{"ssn": 777}]})", R"({"$let": {"vars": {"v": {"ssn": 777}}, "in": "$$v"}})",
+          R"({"$getField": {"field": "a", "input": {"a": {"ssn": 777}}}})"})
+        for (const std::string over : {R"("$$ROOT")", R"({"ssn": "$ssn"})", R"("$plain", {"ssn": "$ssn"})"})
+            expect_refused("{\"$mergeObjects\": [" + below + ", " + over + "]}", "not inside");
+    expect_refused(R"({"$let": {"vars": {"v": {"ssn": 777}}, "in": {"$mergeObjects": ["$$v", "$$ROOT"]}}})",
+                   "not inside");
+    expect_refusal(
+        hospital.aggregate(
+            R"({"$group": {"_id": 1, "x": {"$mergeObjects": {"$mergeObjects": [{"$literal": {"ssn": 777}}, "$$ROOT"]}}}})"),
+        no, "not inside");
+    expect(R"({"$mergeObjects": [{"$cond": ["$a", {"ssn": 777}, null]}, {"ssn": "$ssn"}]})", "x{ssn=?}",
+           {"$mergeObjects[0].$cond[1].ssn=encrypt ssn"});
+    for (const std::string below :
+         {R"({"$literal": {"kind": 777}})", R"({"$ifNull": ["$settings", {"theme": "dark"}]})",
+          R"({"$setField": {"field": "kind", "input": "$plain", "value": 777}})",
+          R"({"$mergeObjects": ["$plain", {"kind": 777}]})", R"({"$arrayToObject": "$pairs"})"})
+        expect("{\"$mergeObjects\": [" + below + R"(, {"ssn": "$ssn"}]})", "x{ssn=?}");
+    // Above: they come out where there are any. Also where the whole document is made of it.
+    for (const std::string over :
+         {R"({"a": {"$ifNull": ["$nothing", 777]}})", R"({"a": {"$cond": ["$b", 777, "$nothing"]}})",
+          R"({"$cond": ["$b", {"a": 777}, null]})", R"({"$literal": {"a": 777}})",
+          R"({"$setField": {"field": "a", "input": "$plain", "value": 777}})",
+          R"({"$arrayToObject": [[["a", 777]]]})"}) {
+        const std::string merged = R"({"$mergeObjects": [{"a": "$ssn"}, )" + over + "]}";
+        expect_refused(merged, "A constant cannot stand in");
+        for (const std::string& stage :
+             {R"({"$replaceWith": )" + merged + "}", R"({"$replaceRoot": {"newRoot": )" + merged + "}}",
+              R"({"$addFields": {"insurance": )" + merged + "}}"})
+            expect_refusal(hospital.aggregate(stage), no, "A constant cannot stand in");
+    }
+    expect_refusal(
+        hospital.aggregate(
+            R"({"$replaceWith": {"$mergeObjects": [{"a": {"b": "$ssn"}}, {"a": {"$cond": ["$c", {"b": 777}, "$d"]}}]}})"),
+        no, "A constant cannot stand in");
+    for (const std::string stages :
+         {R"({"$replaceWith": {"$mergeObjects": ["$$ROOT", {"kind": "x"}]}})",
+          R"({"$replaceWith": {"$mergeObjects": [{"kind": "x"}, "$$ROOT"]}})",
+          R"({"$replaceWith": {"$mergeObjects": ["$insurance", {"k": {"$ifNull": ["$k", "none"]}}]}})",
+          R"({"$addFields": {"insurance": {"$mergeObjects": [{"provider": "none"}, "$insurance"]}}})"})
+        EXPECT_TRUE(hospital.aggregate(stages).passed()) << stages;
+}
+
 TEST_F(Constants, that_cannot_be_encrypted_are_refused) {
     expect_refused(R"({"$ifNull": ["$ssn", "none"]})",
                    "schema requires that type is one of: [ int ] (field 'ssn')", type);

@@ -304,6 +304,69 @@ TEST_F(Constants, do_not_come_to_stand_beside_encrypted_values_in_a_union) {
             .passed());
 }
 
+TEST_F(Constants, come_to_stand_in_a_union_by_any_stage) {
+    const std::string text = "$unionWith would put that at";
+    const auto joined = [](const std::string& inner) {
+        return R"({"$unionWith": {"coll": "wards", "pipeline": [)" + inner + "]}}";
+    };
+    // Documents of no collection.
+    for (const std::string before : {"", R"({"$project": {"ssn": 1}}, )"})
+        expect_refusal(
+            hospital.aggregate(before + R"({"$unionWith": {"pipeline": [{"$documents": [{"ssn": 777}]}]}})"),
+            no, text);
+    EXPECT_TRUE(
+        hospital.aggregate(R"({"$unionWith": {"pipeline": [{"$documents": [{"name": 777}]}]}})").passed());
+    // As what documents are put together by.
+    const std::string by_ssn = R"({"$group": {"_id": "$ssn"}}, )";
+    for (const std::string stage :
+         {R"({"$sortByCount": {"$literal": 777}})", R"({"$sortByCount": {"$cond": ["$a", 777, 778]}})",
+          R"({"$bucket": {"groupBy": "$a", "boundaries": [777, 778]}})",
+          R"({"$bucket": {"groupBy": "$a", "boundaries": ["$b", "$c"], "default": 777}})",
+          R"({"$bucketAuto": {"groupBy": {"$cond": ["$a", 777, 778]}, "buckets": 2}})"})
+        expect_refusal(hospital.aggregate(by_ssn + joined(stage)), no, text);
+    expect_refusal(hospital.aggregate(
+                       R"({"$group": {"_id": {"max": "$ssn"}}}, )" +
+                       joined(R"({"$bucketAuto": {"groupBy": {"$cond": ["$a", 777, 778]}, "buckets": 2}})")),
+                   no, text);
+    for (const std::string stage :
+         {R"({"$sortByCount": "$a"})",
+          R"({"$bucketAuto": {"groupBy": "$a", "buckets": 2, "granularity": "R5"}})"})
+        EXPECT_TRUE(hospital.aggregate(by_ssn + joined(stage)).passed()) << stage;
+    // Inside what pipelines of their own make.
+    const std::string policy = R"([{"$project": {"policyNumber": {"$literal": 777}}}])";
+    for (const std::string& stage : std::vector<std::string>{
+             R"({"$lookup": {"from": "beds", "as": "insurance", "pipeline": )" + policy + "}}",
+             R"({"$lookup": {"as": "insurance", "pipeline": [{"$documents": [{"policyNumber": 777}]}]}})",
+             R"({"$facet": {"insurance": )" + policy + "}}"})
+        for (const std::string unwind : {"", R"({"$unwind": "$insurance"}, )"})
+            expect_refusal(
+                hospital.aggregate(stage + ", " + unwind + R"({"$unionWith": "patients"})", "wards"), no,
+                text);
+    // Under names that are values.
+    const auto replaced = [&](const std::string& with) {
+        return hospital.aggregate(R"({"$replaceWith": )" + with + R"(}, {"$unionWith": "patients"})",
+                                  "wards");
+    };
+    for (
+        const std::string with :
+        {R"({"$arrayToObject": [[["ssn", 777]]]})",
+         R"({"$setField": {"field": "ssn", "input": "$$ROOT", "value": 777}})",
+         R"({"$setField": {"field": {"$literal": "ssn"}, "input": "$$ROOT", "value": 777}})",
+         R"({"$setField": {"field": "$$v", "input": "$$ROOT", "value": 777}})",
+         R"({"$setField": {"field": "a", "input": {"$literal": {"ssn": 777}}, "value": 5}})",
+         R"({"$mergeObjects": ["$$ROOT", {"$arrayToObject": [[["ssn", 777]]]}]})",
+         R"({"$let": {"vars": {"v": {"$arrayToObject": [[["ssn", 777]]]}}, "in": "$$v"}})",
+         R"({"$unsetField": {"field": "a", "input": {"$setField": {"field": "ssn", "input": {}, "value": 777}}}})"})
+        expect_refusal(replaced(with.find("$$v\", \"input") == std::string::npos
+                                    ? with
+                                    : R"({"$let": {"vars": {"v": "ssn"}, "in": )" + with + "}}"),
+                       no, text);
+    for (const std::string with :
+         {R"({"$setField": {"field": "kind", "input": "$$ROOT", "value": 777}})",
+          R"({"$mergeObjects": ["$$ROOT", {"kind": "ward"}]})", R"({"$arrayToObject": "$pairs"})"})
+        EXPECT_TRUE(replaced(with).passed()) << with;
+}
+
 TEST_F(Constants, in_any_number_cost_a_bounded_time_and_room) {
     const auto with = [&](const std::string& first, std::size_t constants) {
         std::string branches = R"({"case": true, "then": ")" + first + "\"}";

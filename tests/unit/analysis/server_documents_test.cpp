@@ -152,6 +152,31 @@ TEST_F(ServerDocumentsTest, the_profile_and_running_operations_are_looked_at) {
     expect_refusal(stages(R"({"$currentOp": {}}, {"$fill": {}})"), no, "$fill");
 }
 
+TEST_F(ServerDocumentsTest, a_filter_of_the_profiler_is_one_on_the_profile) {
+    const auto profile = [&](const std::string& more, const std::string& database = "medicalRecords") {
+        return hospital.analyse(R"({"profile": 1, "slowms": 100, "sampleRate": 0.5)" + more +
+                                R"(, "$db": ")" + database + "\"}");
+    };
+    for (const std::string more :
+         {"", R"(, "filter": {"op": "query", "millis": {"$gt": 5}})", R"(, "filter": "unset")",
+          R"(, "filter": {"$expr": {"$gt": ["$millis", 5]}})",
+          R"(, "filter": {"command.find": {"$exists": true}})"})
+        expect_passed(profile(more));
+    for (const std::string database : {"medicalRecords", "admin"}) {
+        expect_closed(profile(R"(, "filter": {"command.filter.ssn": 5})", database), "command.filter.ssn");
+        expect_closed(
+            profile(R"(, "filter": {"$or": [{"op": "query"}, {"command.q": {"ssn": 5}}]})", database),
+            "command.q");
+        expect_refusal(profile(R"(, "filter": {"$expr": {"$eq": ["$command.filter.ssn", 5]}})", database), no,
+                       way_out);
+        expect_refusal(profile(R"(, "filter": {"$where": "x"})", database), no, "$where");
+    }
+    expect_refusal(profile(R"(, "filter": {}, "filter": {"command.filter.ssn": 5})"), code::failed_to_parse,
+                   "duplicate");
+    hospital.config.unlisted_namespaces = config::Config::Unlisted::pass;
+    expect_passed(profile(R"(, "filter": {"command.filter.x": 5})", "shop"));
+}
+
 TEST_F(ServerDocumentsTest, no_form_of_a_value_gets_past) {
     const std::string oplog = "local.oplog.rs";
     for (const std::string filter :

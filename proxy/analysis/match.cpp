@@ -5,6 +5,7 @@
 
 #include "config/bson_types.hpp"
 #include "proxy/analysis/expressions.hpp"
+#include "proxy/analysis/server_documents.hpp"
 #include "proxy/analysis/values.hpp"
 
 namespace fieldgate::analysis {
@@ -125,6 +126,12 @@ bool names_types(const bson::Element& value) {
     return number && *number >= -1 && *number <= 127;
 }
 
+// Any number counts as true or false: one that could be a value of the field is kept from the server.
+bool is_existence(const bson::Element& value) {
+    const auto number = value.whole_number();
+    return value.type() == bson::Type::boolean || number == 0 || number == 1;
+}
+
 bool walk_operators(Request& request, const Subject& subject, bson::DocumentView expression);
 
 bool walk_operator(Request& request, const Subject& subject, const bson::Element& element) {
@@ -149,13 +156,9 @@ bool walk_operator(Request& request, const Subject& subject, const bson::Element
             if (!begins_with_operator(element))
                 return refuse_operator(request, subject, "$not of anything but operators");
             return walk_operators(request, subject, element.document());
-        case MatchRule::existence: {
-            // Any number counts as true or false: one that could be a value of the field is kept from the
-            // server.
-            const auto number = element.whole_number();
-            if (element.type() == bson::Type::boolean || number == 0 || number == 1) return true;
-            return refuse_operator(request, subject, "$exists of anything but true, false, 1 and 0");
-        }
+        case MatchRule::existence:
+            return is_existence(element) ||
+                   refuse_operator(request, subject, "$exists of anything but true, false, 1 and 0");
         case MatchRule::type_of_parent:
             if (subject.is_field()) return refuse_operator(request, subject, row->name);
             if (names_types(element)) return true;
@@ -177,12 +180,21 @@ bool walk_operators(Request& request, const Subject& subject, bson::DocumentView
     return true;
 }
 
+// { $exists: <truth value> }, which shows no value and asks for none.
+bool asks_for_existence(const bson::Element& element) {
+    if (!begins_with_operator(element)) return false;
+    const bson::DocumentView operators_of = element.document();
+    return std::all_of(operators_of.begin(), operators_of.end(),
+                       [](const bson::Element& op) { return op.key() == "$exists" && is_existence(op); });
+}
+
 bool walk_predicate(Request& request, const bson::Element& element) {
     const Subject subject{resolve_compared(request, element.key()), element.key()};
     switch (subject.at.kind) {
         case Resolution::Kind::plain:
             return walk_plain_condition(request, element);
         case Resolution::Kind::unknown:
+            if (is_server_tree(*request.tree) && asks_for_existence(element)) return true;
             return request.refuse(code::operation_not_on_encrypted,
                                   why_unusable(subject.at, "query", subject.path));
         case Resolution::Kind::below:

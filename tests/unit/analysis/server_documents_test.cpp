@@ -84,8 +84,13 @@ TEST_F(ServerDocumentsTest, every_row_has_what_passes_and_what_is_refused) {
         }
         for (const std::string path :
              {"o.ssn", "o", "command.filter.ssn", "ssn", "cursor.originatingCommand.filter.ssn", "0"})
-            for (const std::string value : {"5", R"({"$gt": 5})", R"({"$exists": true})", R"({"$in": [5]})"})
+            for (const std::string value : {"5", R"({"$gt": 5})", R"({"$exists": 5})", R"({"$in": [5]})",
+                                            R"({"$exists": true, "$eq": 5})", "{}"})
                 expect_closed(ask("{\"" + path + "\": " + value + "}"), path);
+        // Which operations are of a kind: the manual's own examples ask so.
+        for (const std::string value : {R"({"$exists": true})", R"({"$exists": 0})"})
+            expect_passed(
+                ask(R"({"$or": [{"command.createIndexes": )" + value + R"(}, {"o.drop": )" + value + "}]}"));
     }
 }
 

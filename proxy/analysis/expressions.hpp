@@ -21,6 +21,7 @@ enum class ExpressionRule : std::uint8_t {
     if_null,       // its value is one of its operands
     branches,      // $switch
     variables,     // $let
+    of_array,      // $size, $arrayElemAt: of arrays that stages made they tell no value; others are plain
     element_wise,  // $map, $filter, $reduce: variables over the elements of a plain array
     constant,      // $literal
     by_name,       // $getField, $setField, $unsetField: the field's name is a constant

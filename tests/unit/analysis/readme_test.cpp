@@ -113,6 +113,8 @@ std::string_view in_words(ExpressionRule rule) {
                    "or not cannot be used again";
         case ExpressionRule::variables:
             return "followed: variables may stand for encrypted fields";
+        case ExpressionRule::of_array:
+            return "over arrays that stages made, whatever is in them, and over plain ones";
         case ExpressionRule::element_wise:
             return "over plain arrays";
         case ExpressionRule::constant:

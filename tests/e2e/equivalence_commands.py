@@ -288,6 +288,8 @@ class Generator(Parts):
             [{"$first": "$there"}, {"$match": {"made.owner": owner}}], [{"$last": "$there.owner"}, {"$match": {"made": {"$ne": owner}}}],
             [{"$arrayElemAt": ["$there", r.randrange(-3, 4)]}], [{"$arrayElemAt": ["$there.owner", 0]}],
             [{"$slice": ["$there", r.randrange(3), 2]}], [{"$reverseArray": "$there"}], [{"$ifNull": [{"$first": "$there.owner"}, owner]}]])
+        if r.random() < 0.3:
+            more.append({"$match": r.choice([{"there": {"$ne": []}}, {"there": []}, {"there": {"$size": 1}}, {"there.1": {"$exists": True}}])})
         return self.aggregate(kind, "people", there, {"$addFields": {"made": made}}, *more)
 
     def error_of_the_server(self, kind):

@@ -86,6 +86,41 @@ TEST_F(ExpressionArray, a_part_is_an_array_of_the_same) {
     expect(R"({"$slice": [["a", "b"], 1]})", "");
 }
 
+TEST_F(ExpressionArray, filters_ask_how_many_there_are) {
+    const auto match = [&](const std::string& path, const std::string& predicate) {
+        return after_stages(R"({"$match": {")" + path + "\": " + predicate + "}}");
+    };
+    const std::vector<std::string> compared{R"({"$ne": []})", R"({"$eq": []})", "[]",
+                                            R"({"$not": {"$eq": []}})", R"({"$exists": true, "$ne": []})"};
+    const std::vector<std::string> counted{R"({"$size": 2})", R"({"$not": {"$size": 0}})"};
+    for (const std::string predicate : {R"({"$exists": true})", R"({"$exists": 0})"})
+        for (const std::string path : {"docs", "docs.0", "docs.12", "list"})
+            EXPECT_TRUE(match(path, predicate).passed()) << path << predicate;
+    for (const std::string& predicate : counted) {
+        for (const std::string path : {"docs", "list"}) {
+            const Outcome outcome = match(path, predicate);
+            EXPECT_TRUE(outcome.passed()) << path << predicate << outcome;
+            EXPECT_EQ(marks(outcome, "ssn"), path == "list");
+            EXPECT_FALSE(marks(outcome, "badge"));
+        }
+        for (const std::string path : {"docs.0", "docs.badge", "mixed", "docs.badge.0"})
+            EXPECT_EQ(match(path, predicate).refusal.code, no) << path << predicate;
+    }
+    for (const std::string& predicate : compared) {
+        EXPECT_TRUE(match("docs", predicate).passed()) << predicate;
+        // An element could be an empty array itself, encrypted.
+        for (const std::string path : {"list", "docs.0", "docs.badge", "mixed"})
+            EXPECT_EQ(match(path, predicate).refusal.code, no) << path << predicate;
+    }
+    for (const std::string predicate :
+         {"5", "null", "[5]", "{}", R"({"$ne": [5]})", R"({"$eq": null})", R"({"$gt": []})",
+          R"({"$in": [[]]})", R"({"$size": "x"})", R"({"$exists": 5})", R"({"$size": 1, "$ne": [5]})",
+          R"({"$not": {"$ne": 5}})", R"({"$not": []})", R"({"$elemMatch": {"badge": 5}})",
+          R"({"$all": [[]]})"})
+        for (const std::string path : {"docs", "list", "docs.0"})
+            expect_refusal(match(path, predicate), no, "not known until runtime");
+}
+
 TEST_F(ExpressionArray, what_is_no_array_of_a_stage_is_refused) {
     for (const std::string name :
          {"$size", "$isArray", "$arrayElemAt", "$first", "$last", "$slice", "$reverseArray"}) {

@@ -139,7 +139,7 @@ std::string_view in_words(AccumulatorRule rule) {
         case AccumulatorRule::some_of:
         case AccumulatorRule::top:
         case AccumulatorRule::top_of:
-            return "followed; an array of encrypted values cannot be queried again before $unwind";
+            return "followed; of an array of encrypted values only the length can be queried before $unwind";
         case AccumulatorRule::different:
             return "deterministic fields only";
         case AccumulatorRule::counts:

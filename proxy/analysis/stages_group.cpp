@@ -174,11 +174,11 @@ bool walk_buckets(Pipeline& pipeline, const bson::Element& stage, std::span<cons
             if (!walk_outputs(pipeline, option, tree)) return false;
         } else if (std::find(options.begin(), options.end(), key) == options.end()) {
             return refuse_stage_shape(pipeline, stage, "no option " + quote(key));
-        } else if (!require_plain_input(request, option, stage.key())) {
-            return false;
-        } else if (key != "buckets" && key != "granularity" &&
-                   !note_constants(request, option, id, literals)) {
-            return false;
+        } else {
+            const bool becomes_value = key != "buckets" && key != "granularity";
+            if (!require_plain_input(request, option, stage.key()) ||
+                (becomes_value && !note_constants(request, option, id, literals)))
+                return false;
         }
     }
     pipeline.set_tree(std::move(tree));

@@ -17,9 +17,9 @@ class KmsTransport {
     // Sends one request to its endpoint with the TLS settings of `provider` ("aws:eu") and reads the reply,
     // whole and within `timeout`, connecting included. Connections are kept and used again. `done` is called
     // exactly once, from any thread, also before it returns. Failures: `unavailable` ("connect_failed",
-    // "timeout", "closed", "certificate_name", "certificate_untrusted", "tls_failed", ...) and `malformed`
-    // ("not_http", "reply_too_large",
-    // ...). Whatever status a whole HTTP reply has, it is a Reply.
+    // "timeout", "closed", "certificate_name", "certificate_untrusted", "tls_failed", ...), `malformed`
+    // ("not_http", "reply_too_large", ...) and `credentials` ("certificate_refused": the server wants a
+    // client certificate, or another). Whatever status a whole HTTP reply has, it is a Reply.
     virtual void send(const std::string& provider, crypto::kms::Request request,
                       std::chrono::milliseconds timeout, Done done) = 0;
 

@@ -70,6 +70,12 @@ Failure tls_failure(const Stream& stream, const Endpoint& endpoint, const error_
             return unavailable("certificate_untrusted",
                                "the certificate of " + where + " is not trusted: " + stream.tls_error());
     }
+    if (stream.is_certificate_refused()) {
+        return {.kind = Failure::Kind::credentials,
+                .code = "certificate_refused",
+                .text = where + " does not take fieldgate's certificate (tls.certificate_key_file): " +
+                        stream.tls_error()};
+    }
     if (ec == Errc::tls_failed) {
         return unavailable("tls_failed", "TLS with " + where + ": " + stream.tls_error());
     }
@@ -293,7 +299,10 @@ asio::awaitable<void> KmsTransport::State::exchange_on_host(Exchange& exchange, 
 asio::awaitable<error_code> KmsTransport::State::converse(Exchange& exchange, Stream& stream,
                                                           KmsReplyReader& reader,
                                                           KmsReplyReader::State& state) {
-    error_code ec = co_await stream.write(exchange.request.bytes.expose_secret());
+    const error_code write_error = co_await stream.write(exchange.request.bytes.expose_secret());
+    // Read even so: who closes before the whole request came may have said why, a server of TLS 1.3 that
+    // refuses our certificate above all, which it does after our side of the handshake is over.
+    error_code ec;
     while (!ec && state == KmsReplyReader::State::more) {
         std::size_t byte_count = 0;
         std::tie(ec, byte_count) = co_await stream.read_some(reader.prepare());
@@ -303,6 +312,7 @@ asio::awaitable<error_code> KmsTransport::State::converse(Exchange& exchange, St
             state = reader.commit(byte_count);
         }
     }
+    if (write_error && ec != Errc::tls_failed) co_return write_error;
     co_return ec;
 }
 

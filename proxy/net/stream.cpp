@@ -36,6 +36,25 @@ std::string openssl_error_text() {
     return reason != nullptr ? reason : "OpenSSL error " + std::to_string(code);
 }
 
+// The alerts of RFC 8446 6.2 about the certificate of whom they are sent to. (handshake_failure, which
+// servers of TLS 1.2 send when there is none, can mean anything.)
+bool is_about_our_certificate(unsigned long code) {
+    if (ERR_GET_LIB(code) != ERR_LIB_SSL) return false;
+    switch (ERR_GET_REASON(code)) {
+        case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+        case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+        case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+        case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+        case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace
 
 asio::awaitable<error_code> Stream::connect(Socket::endpoint_type endpoint) {
@@ -211,6 +230,7 @@ Stream::Wait Stream::after_tls_call(int result, error_code& ec) {
             break;
         default:
             tls_error_ = openssl_error_text();
+            is_certificate_refused_ = is_about_our_certificate(ERR_peek_error());
             ec = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
                      ? make_error_code(Errc::tls_truncated)
                      : make_error_code(Errc::tls_failed);

@@ -49,6 +49,9 @@ class Stream {
     // X509_V_OK, or why the peer's certificate was not taken (X509_V_ERR_...).
     long verify_result() const { return ssl_ ? SSL_get_verify_result(ssl_.get()) : X509_V_OK; }
 
+    // The peer ended TLS with an alert (RFC 8446 6.2) about our certificate: it wants one, or another.
+    bool is_certificate_refused() const { return is_certificate_refused_; }
+
     // At least one byte, or an error (eof included).
     asio::awaitable<IoResult> read_some(std::span<std::uint8_t> room);
 
@@ -83,6 +86,7 @@ class Stream {
     std::size_t bytes_since_wait_ = 0;
     std::uint64_t bytes_written_ = 0;
     std::string tls_error_;
+    bool is_certificate_refused_ = false;
 };
 
 }  // namespace fieldgate::net

@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 from bson import Binary
+from key_managers import PROVIDERS, Setup
 from kms.oracle import Oracle
 from processes import run_fieldgate, write_config
-from test_key_managers import PROVIDERS, Setup
 
 UNAVAILABLE, INCOMPLETE = 69, 75
 

@@ -18,7 +18,7 @@ BUILD_DIR = SOURCE_DIR / "build"
 SUPPORT_DIR = SOURCE_DIR / "tests" / "support"
 # Sanitizers are several times slower; every wait is multiplied by this.
 TIME_FACTOR = float(os.environ.get("FIELDGATE_TIME_FACTOR", "1"))
-SANITIZER_REPORT = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion .*failed", re.I)
+SANITIZER_REPORT = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion failed:|assertion [`'].*failed", re.I)
 
 
 def fieldgate_binary():

@@ -17,6 +17,10 @@ class BearerTokens:
             self._known[token] = (audience, time.time() + seconds)
         return token
 
+    def issued(self):
+        with self._lock:
+            return list(self._known)
+
     def expire(self):
         """All that were issued until now."""
         with self._lock:

@@ -63,8 +63,10 @@ class KmsTransportTest : public ::testing::Test {
     static std::string outcome_of(const Result<Reply>& reply) {
         if (!reply) {
             const Failure failure = reply.error();
-            return (failure.kind == Failure::Kind::malformed ? "malformed " : "") + failure.code + ": " +
-                   failure.text;
+            const char* const kind = failure.kind == Failure::Kind::malformed     ? "malformed "
+                                     : failure.kind == Failure::Kind::credentials ? "credentials "
+                                                                                  : "";
+            return kind + failure.code + ": " + failure.text;
         }
         const auto body = reply->body.expose_secret();
         return std::to_string(reply->status) + " " + std::string(body.begin(), body.end());

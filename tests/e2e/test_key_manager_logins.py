@@ -1,0 +1,297 @@
+"""Every way to log in to a key manager (logins/), through the executable: a key made, used and proved with it, its
+refusals, and clients that work while what they depend on runs out."""
+
+import copy
+import os
+import re
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import clinic
+import pytest
+from bson import Binary
+from conftest import client_of
+from logins import WAYS, Bench, Kit
+from processes import EmbeddedServer, Fieldgate, TIME_FACTOR, run_fieldgate, wait_until, write_config
+from pymongo.errors import OperationFailure
+
+UNAVAILABLE, CONFIGURATION = 69, 78
+FOREIGN = re.compile(r"(AWS|AZURE|GOOGLE|GCE)_")  # what whoever runs the tests has must not help
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = EmbeddedServer(tmp_path_factory.mktemp("logins") / "server")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def kit(request, tmp_path, monkeypatch):
+    for name in filter(FOREIGN.match, list(os.environ)):
+        monkeypatch.delenv(name)
+    return Kit(request, tmp_path)
+
+
+@pytest.fixture
+def bench(server, tmp_path):
+    bench = Bench(server, tmp_path)
+    yield bench
+    bench.close()
+
+
+def round_trip(patients):
+    patient = {"_id": uuid.uuid4().hex, "ssn": 123456789, "email": "canary-house"}
+    patients.insert_one(patient)
+    assert patients.find_one({"_id": patient["_id"], "ssn": patient["ssn"]}) == patient
+    return patient["_id"]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_way_to_log_in(bench, kit, name):
+    """Goal: a key is made, used and proved with it, and what logs in came from where it should."""
+    way = kit.way(name)
+    bench.create(way)
+    [patients] = bench.start(way)
+    stored = bench.direct[bench.name][way.alias].find_one({"_id": round_trip(patients)})
+    assert isinstance(stored["email"], Binary) and stored["email"].subtype == 6
+    assert f"KMS provider `{name}`: unwraps what it wraps" in bench.run(way, "check", "--connect")
+    # Each of the three processes logged in once; what is fixed needs no login.
+    assert not way.login or (way.logins("ok"), way.logins()) == (3, 3), way.login[0].counts()
+    bench.assert_silent(way)
+
+
+def assert_refused(bench, patients, way, wrong):
+    """The client is told whose credentials are refused and with what code, the operator also why."""
+    with pytest.raises(OperationFailure) as caught:
+        round_trip(patients)
+    told = str(caught.value)
+    bench.said.append(told)
+    key_id = str(bench.keys.find_one({"keyAltNames": way.alias})["_id"].as_uuid())
+    assert f"KMS provider `{way.name}` " in told and key_id in told and re.search(rf"\((?:.*[ _])?{wrong.told}", told), f"{wrong}: {told}"
+    details = [entry["detail"] for entry in bench.entries() if entry["msg"] == "a data key cannot be had" and key_id in entry["error"]]
+    assert details and all(f"KMS provider `{way.name}`: " in detail and re.search(wrong.said, detail) for detail in details), f"{wrong}: {details}"
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_what_can_be_wrong_with_it(bench, kit, name):
+    """Goal: clients and operators learn the cause, and no secret."""
+    way = kit.way(name)
+    bench.create(way)
+    document = bench.keys.find_one()
+    # One fieldgate for all that is wrong in settings: each mistake has a provider and a copy of the key's document.
+    bad = [(way.but(wrong, f"{name}_{number}"), wrong) for number, wrong in enumerate(way.wrong)]
+    for made, _ in bad:
+        bench.keys.insert_one({**document, "_id": Binary.from_uuid(uuid.uuid4()), "keyAltNames": [made.alias],
+                               "masterKey": {**document["masterKey"], "provider": made.name}})
+    settled = [(made, wrong) for made, wrong in bad if wrong.settings]
+    if settled:
+        for patients, (made, wrong) in zip(bench.start(*(made for made, _ in settled)), settled):
+            assert_refused(bench, patients, made, wrong)
+    for made, wrong in bad:
+        if wrong.settings:
+            continue
+        if wrong.act:
+            wrong.act()
+        [patients] = bench.start(made)
+        assert_refused(bench, patients, made, wrong)
+        bench.end_gates()
+    before = list(bench.keys.find())
+    made, wrong = bad[-1]
+    if wrong.told != "PermissionDenied":  # another client's key, but one may make one's own
+        text = bench.create(made, "another", UNAVAILABLE)
+        assert f"KMS provider `{made.name}`: " in text and re.search(wrong.said, text), f"{wrong}: {text}"
+        assert list(bench.keys.find()) == before
+    bench.assert_silent(way)
+
+
+def test_kmip_without_a_certificate_is_a_problem_of_the_configuration(bench, kit):
+    way = kit.way("kmip:certificate")
+    way.settings["tls"] = kit.tls
+    assert "certificate_key_file" in bench.create(way, code=CONFIGURATION)
+    assert kit.kmip_stand.count() == 0
+
+
+def test_the_order_in_which_credentials_of_aws_are_looked_for(bench, kit):
+    """Goal: each source that is there is used instead of those after it."""
+    parts = [kit.way(f"aws:{name}") for name in ("environment", "web_identity_variables", "container", "instance_variables")]
+    way = copy.copy(parts[0])
+    way.settings = {name: value for part in parts for name, value in part.settings.items() if name != "source"}
+    way.env = {name: value for part in parts for name, value in part.env.items()}
+    used = []
+    for part in parts:
+        bench.create(way, f"key-{len(used)}")
+        used.append([other.logins() for other in parts if other.login])
+        way.env = {name: value for name, value in way.env.items() if name not in part.env}
+    assert used == [[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]], used
+
+
+LIFETIME_S, LIFETIMES = 4, 3
+RENEWED = ["aws:web_identity", "aws:container", "aws:instance", "azure:client_secret", "azure:workload_identity", "azure:managed_identity",
+           "gcp:email", "gcp:federation", "gcp:impersonation", "gcp:metadata", "vault:approle", "vault:kubernetes", "vault:token_file"]
+
+
+class Clients:
+    """One for each collection, which writes and reads all the time and remembers what went wrong."""
+
+    def __init__(self, collections):
+        self.errors, self.rounds = [], dict.fromkeys((patients.name for patients in collections), 0)
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(len(collections))
+        for patients in collections:
+            self._pool.submit(self._work, patients)
+
+    def _work(self, patients):
+        while not self._ended.wait(0.05):
+            try:
+                round_trip(patients)
+                self.rounds[patients.name] += 1
+            except Exception as error:  # noqa: BLE001 - all of them are what a client saw
+                self.errors.append((patients.name, error))
+
+    def end(self):
+        self._ended.set()
+        self._pool.shutdown()
+
+
+class Lifetimes:
+    """Of all that is handed out: sessions of AWS, tokens of Azure, Google and Vault, and the file that an agent renews."""
+
+    def __init__(self, kit, ways):
+        self.vault, self.file = kit.vault_stand, next(Path(way.file) for way in ways if way.file)
+        self.stands = list({id(way.login[0]): way.login[0] for way in ways if way.login and way.login[0] is not self.vault}.values())
+        self.before = [stand.lifetime_s for stand in self.stands]
+        self.token = ""
+        self._seconds = 3600
+        self._ended = threading.Event()
+        self._agent = threading.Thread(target=self._renew_the_file)
+
+    def __enter__(self):
+        self.set(LIFETIME_S)
+        self.write_token()
+        self._agent.start()
+        return self
+
+    def set(self, seconds):
+        self._seconds = seconds
+        for stand in self.stands:
+            stand.lifetime_s = seconds
+        self._set_vault(f"{seconds}s")
+
+    def _set_vault(self, ttl):
+        for role in ("auth/approle/role/fieldgate", "auth/kubernetes/role/fieldgate"):
+            self.vault.admin("POST", role, {"token_ttl": ttl})
+
+    def write_token(self):
+        self.token = self.vault.new_token(f"{self._seconds}s")
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(self.token)
+        fresh.replace(self.file)
+
+    def _renew_the_file(self):
+        while not self._ended.wait(LIFETIME_S / 3):
+            self.write_token()
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._agent.join()
+        for stand, seconds in zip(self.stands, self.before):
+            stand.lifetime_s = seconds
+        self._set_vault("1h")
+
+
+def test_clients_do_not_notice_that_credentials_run_out(bench, kit):
+    """Goal: what runs out is renewed before its end, what is revoked ahead of its time is replaced, and no client sees
+    either, although every key is asked for each second."""
+    ways = [kit.way(name) for name in RENEWED]
+    managers = [kit.aws_stand, kit.azure_stand, kit.gcp_stand]
+    for way in ways:
+        bench.create(way)
+    for stand in (*managers, *(way.login[0] for way in ways if way.login)):
+        stand.forget()
+    with Lifetimes(kit, ways) as lifetimes:
+        clients = Clients(bench.start(*ways, lifetime="1s"))
+        try:
+            time.sleep(LIFETIMES * LIFETIME_S + 1)
+            assert not clients.errors, clients.errors[:3]
+            assert [stand.count() - stand.count(outcome="ok") for stand in managers] == [0, 0, 0], "used after its end"
+            for way in ways:
+                assert not way.login or LIFETIMES <= way.logins("ok") == way.logins() <= 40, (way.name, way.login[0].counts())
+
+            lifetimes.set(3600)
+            time.sleep(LIFETIME_S)
+            count = {way.name: way.logins() for way in ways if way.login}
+            used = lifetimes.token
+            lifetimes.write_token()
+            lifetimes.vault.revoke(used)
+            for method in ("approle", "kubernetes"):
+                lifetimes.vault.admin("POST", f"sys/leases/revoke-prefix/auth/{method}", {})
+            kit.azure_stand.tokens.expire()
+            kit.gcp_stand.tokens.expire()
+            for key_id, (_, token, _) in list(kit.aws_stand.credentials.items()):
+                if token:
+                    kit.aws_stand.credentials.expire(key_id)
+            wait_until(lambda: all(way.logins() > count[way.name] for way in ways if way.login), 10, "other logins")
+            time.sleep(1.5)
+            assert not clients.errors, clients.errors[:3]
+            rounds = dict(clients.rounds)
+            wait_until(lambda: all(clients.rounds[name] > rounds[name] for name in rounds), 10, "every client's next round")
+        finally:
+            clients.end()
+    assert all(stand.count() > stand.count(outcome="ok") for stand in managers)  # the revoked ones were refused
+    assert not [entry for entry in bench.entries() if entry["msg"].startswith("a data key")]
+    for way in ways:
+        bench.assert_silent(way)
+
+
+@pytest.fixture(scope="module")
+def guarded_vault(tmp_path_factory):
+    """Another server, which wants a login, with a user for the key vault only."""
+    directory = tmp_path_factory.mktemp("guarded-vault")
+    server = EmbeddedServer(directory)
+    with client_of(server.uri) as admin:
+        admin.admin.command("createUser", "keeper", pwd="canary-vault-password", roles=[{"role": "readWrite", "db": "encryption"}])
+    server.stop()
+    server = EmbeddedServer(directory, "--auth")
+    yield server
+    server.stop()
+
+
+def test_a_key_vault_in_another_cluster(server, guarded_vault, tmp_path):
+    """Goal: keys live there, with credentials that data's cluster and clients know nothing of."""
+    name = f"clinic_{uuid.uuid4().hex[:8]}"
+    key_file = tmp_path / "master-key.bin"
+    key_file.write_bytes(os.urandom(96))
+    key_file.chmod(0o600)
+    uri = f"mongodb://keeper:{{}}@127.0.0.1:{guarded_vault.port}/?replicaSet=secantus&authSource=admin"
+    good, wrong = uri.format("canary-vault-password"), uri.format("canary-wrong-password")
+
+    def config(vault_uri):
+        return clinic.config(server.uri.split("?")[0] + "?replicaSet=secantus", key_file, key_vault={
+            "namespace": f"encryption.{name}", "uri": vault_uri, "cache_lifetime": "60s"}, log={"format": "json", "level": "trace"})
+
+    files = {what: write_config(config(what), tmp_path / f"vault-{number}.yaml") for number, what in enumerate((good, wrong))}
+    create = ("keys", "create", "--alt-name", "clinic", "-c")
+    code, out, err = run_fieldgate(*create, files[wrong])
+    assert code == UNAVAILABLE and "key vault" in err and "canary" not in out + err, f"{code}: {out}{err}"
+    code, out, err = run_fieldgate(*create, files[good])
+    assert code == 0, f"{code}: {out}{err}"
+    code, out, err = run_fieldgate("check", "--connect", "-c", files[good])
+    assert code == 0 and "canary" not in out + err, f"{code}: {out}{err}"
+
+    gate, locked_out = Fieldgate(config(good), tmp_path / "good"), Fieldgate(config(wrong), tmp_path / "wrong")
+    with client_of(server.uri) as direct, client_of(gate.uri("doctors")) as client, client_of(locked_out.uri("doctors")) as other:
+        round_trip(client[name].patients)
+        assert isinstance(direct[name].patients.find_one()["email"], Binary)
+        assert name not in direct.encryption.list_collection_names()
+        with pytest.raises(OperationFailure, match="key vault") as caught:
+            round_trip(other[name].patients)
+        assert "canary" not in str(caught.value)
+    with client_of(guarded_vault.uri, username="keeper", password="canary-vault-password", authSource="admin") as keeper:
+        assert keeper.encryption[name].count_documents({"keyAltNames": "clinic"}) == 1
+    for one in (gate, locked_out):
+        assert one.stop() == 0
+        assert "canary" not in one.log()

@@ -286,7 +286,12 @@ void Broker::on_unwrapped(const crypto::KeyId& id, const std::string& provider, 
                           crypto::kms::Result<crypto::DataKey> material) {
     unwrapping_.erase(id);
     end_refresh(id);
-    if (material) {
+    if (material && is_changed(id, *material)) {
+        ++counters_.keys_changed;
+        fail_id(id, id_text(id) + ": KMS provider `" + provider +
+                        "` unwraps another data key from its document than it did first; if that is meant, "
+                        "restart fieldgate to accept it");
+    } else if (material) {
         const Clock::time_point now = options_.now();
         const auto before = ready_.find(id);
         Ready ready;
@@ -308,6 +313,12 @@ void Broker::on_unwrapped(const crypto::KeyId& id, const std::string& provider, 
     }
     counters_.keys_cached = ready_.size();
     if (!is_reading_) settle_waiting();
+}
+
+// Whether another data key than this one was here under the UUID.
+bool Broker::is_changed(const crypto::KeyId& id, const crypto::DataKey& key) {
+    const crypto::KeyFingerprint fingerprint = crypto::fingerprint_of(key);
+    return first_seen_.try_emplace(id, fingerprint).first->second != fingerprint;
 }
 
 // True: the key is there and good for a while, the next attempt comes by itself.
@@ -424,6 +435,7 @@ BrokerCounts Broker::counts() const {
             .refreshes_failed = counters_.refreshes_failed,
             .failures = counters_.failures,
             .names_moved = counters_.names_moved,
+            .keys_changed = counters_.keys_changed,
             .keys_cached = counters_.keys_cached,
             .kms = kms_.counts()};
 }

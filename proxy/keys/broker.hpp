@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "crypto/key_material.hpp"
 #include "crypto/secret.hpp"
 #include "proxy/bson/builder.hpp"
 #include "proxy/keys/key_document.hpp"
@@ -64,7 +65,8 @@ struct BrokerCounts {
     std::uint64_t refreshes_failed = 0;  // keys that were refetched ahead of time in vain, each time
     std::uint64_t failures = 0;          // answers that said that a key or name is not to be had
     std::uint64_t names_moved = 0;
-    std::uint64_t keys_cached = 0;  // now
+    std::uint64_t keys_changed = 0;  // answers that brought another data key than the first, each time
+    std::uint64_t keys_cached = 0;   // now
     std::vector<KmsCount> kms;
 };
 
@@ -80,6 +82,10 @@ struct BrokerCounts {
 // remembered for a short while. A name is resolved once and stays with its UUID for the life of the broker:
 // whoever can write the key vault must not be able to move a name to another key. A name that was moved is
 // refused.
+//
+// So does a data key with its UUID: rewrapping never changes it, and whoever can write the key vault must not
+// be able to have new values encrypted with a key that he knows, or with another tenant's. A document that
+// unwraps to another data key than it did first is refused.
 //
 // Keys expire a fixed time after they were asked for and are erased. Those that are used are refetched in the
 // background from an eighth of that time on (a quarter, above 50 keys), key vault and key manager both, so
@@ -138,6 +144,7 @@ class Broker {
         std::atomic<std::uint64_t> refreshes_failed{0};
         std::atomic<std::uint64_t> failures{0};
         std::atomic<std::uint64_t> names_moved{0};
+        std::atomic<std::uint64_t> keys_changed{0};
         std::atomic<std::uint64_t> keys_cached{0};
     };
     class Reading;
@@ -154,6 +161,7 @@ class Broker {
     void unwrap(const KeyDocument& key, Clock::time_point sent);
     void on_unwrapped(const crypto::KeyId& id, const std::string& provider, Clock::time_point sent,
                       crypto::kms::Result<crypto::DataKey> material);
+    bool is_changed(const crypto::KeyId& id, const crypto::DataKey& key);
     void refresh_keys();
     void end_refresh(const crypto::KeyId& id);
     void settle_waiting();
@@ -171,6 +179,7 @@ class Broker {
     std::unordered_map<crypto::KeyId, FailedKey> failed_ids_;
     std::map<std::string, FailedKey> failed_names_;
     std::map<std::string, crypto::KeyId> pinned_;
+    std::unordered_map<crypto::KeyId, crypto::KeyFingerprint> first_seen_;
     std::map<std::string, KeyError> moved_;  // pinned, but claimed by another key when last seen
 
     std::list<Waiting> waiting_;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -50,9 +51,11 @@ struct BrokerOptions {
     std::function<void(const std::string& alt_name, const crypto::KeyId& pinned,
                        const crypto::KeyId& claimed)>
         on_name_moved = {};
-    // For the log. Once per failure_lifetime and key. `detail` is what the key manager said, for the
-    // operator, or empty.
+    // For the log. Once per failure_lifetime and key, and at most failures_told_max times in that time:
+    // clients may name keys. `detail` is what the key manager said, for the operator, or empty.
     std::function<void(const KeyError& error, const std::string& detail)> on_failure = {};
+    // For the log. So many failures were not told in the time that is over.
+    std::function<void(std::uint64_t count)> on_failures_untold = {};
     // For the log. A key could not be refetched ahead of time and is used until it expires; once until it
     // succeeds again.
     std::function<void(const KeyError& error, const std::string& detail)> on_refresh_failure = {};
@@ -101,7 +104,10 @@ class Broker {
  public:
     static constexpr std::chrono::milliseconds lifetime_min{1000};
     static constexpr std::size_t query_keys_max = 1000;
-    // At a time, so that clients who wait for a key do not stand behind them for long.
+    static constexpr std::size_t failures_told_max = 50;
+    // Failures that are remembered; above that all of them are forgotten and asked for again.
+    static constexpr std::size_t failures_kept_max = 10'000;
+    // At a time and for each provider, so that clients who wait for a key do not stand behind them for long.
     static constexpr std::size_t refreshes_max = 32;
 
     Broker(KeyVault& vault, Kms& kms, BrokerOptions options);
@@ -120,6 +126,7 @@ class Broker {
  private:
     struct Ready {
         ReadyKey key;
+        std::string provider;
         Clock::time_point sent;       // the query that brought it
         Clock::time_point requested;  // last
         Clock::time_point refresh_at;
@@ -137,6 +144,28 @@ class Broker {
         std::set<std::string> alt_names;
         Clock::time_point sent;
         bool contains(const KeyDocument& key) const;
+    };
+    // Each once, in the order in which they came: nobody's keys wait for ever behind those of somebody who
+    // keeps on asking for others.
+    template <class Key>
+    class Queue {
+     public:
+        void push(const Key& key) {
+            if (members_.insert(key).second) order_.push_back(key);
+        }
+        Key pop() {
+            Key key = std::move(order_.front());
+            order_.pop_front();
+            members_.erase(key);
+            return key;
+        }
+        bool contains(const Key& key) const { return members_.contains(key); }
+        bool empty() const { return order_.empty(); }
+        std::size_t size() const { return order_.size(); }
+
+     private:
+        std::deque<Key> order_;
+        std::set<Key> members_;
     };
     struct Counters {
         std::atomic<std::uint64_t> queries{0};
@@ -170,6 +199,9 @@ class Broker {
     void fail_id(const crypto::KeyId& id, const std::string& why, const std::string& detail = {});
     void fail_name(const std::string& alt_name, const std::string& why);
     FailedKey failure(std::string errmsg, const std::string& detail);
+    void tell(const KeyError& error, const std::string& detail);
+    void tell_untold();
+    void bound_failures();
 
     KeyVault& vault_;
     Kms& kms_;
@@ -183,12 +215,16 @@ class Broker {
     std::map<std::string, KeyError> moved_;  // pinned, but claimed by another key when last seen
 
     std::list<Waiting> waiting_;
-    std::set<crypto::KeyId> queued_ids_;
-    std::set<std::string> queued_names_;
+    Queue<crypto::KeyId> queued_ids_;
+    Queue<std::string> queued_names_;
     std::optional<Flight> flight_;
     std::set<crypto::KeyId> unwrapping_;
-    std::set<crypto::KeyId> refreshing_;  // refetched ahead of time; each is queued, in flight or unwrapping
+    // Refetched ahead of time, with their providers; each is queued, in flight or unwrapping.
+    std::map<crypto::KeyId, std::string> refreshing_;
     bool refresh_more_ = false;
+    Clock::time_point told_since_;  // on_failure
+    std::uint64_t told_ = 0;
+    std::uint64_t untold_ = 0;
     bool is_reading_ = false;  // a reply of the key vault: settle once at its end
     Counters counters_;
 };

@@ -401,6 +401,9 @@ Failure KmsTransport::State::why_ended(const Exchange& exchange) const {
 }
 
 void KmsTransport::State::keep(Host& host, std::unique_ptr<Stream> stream) {
+    std::size_t idle_count = 0;
+    for (const auto& [key, other] : hosts) idle_count += other.idle.size();
+    if (idle_count >= options.idle_max) return;
     host.idle.push_back({std::move(stream), Clock::now()});
     if (!is_sweeping) close_idle();
 }

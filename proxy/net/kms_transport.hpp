@@ -13,6 +13,7 @@ namespace fieldgate::net {
 
 struct KmsTransportOptions {
     std::chrono::milliseconds idle_timeout{30000};  // a connection that nobody uses is closed
+    std::size_t idle_max = 64;        // of all providers and endpoints together: key documents name endpoints
     std::size_t connections_max = 4;  // for each provider and endpoint; more requests wait, within their time
 };
 

@@ -172,21 +172,27 @@ void Kms::Engine::step(std::uint64_t id) {
                     });
 }
 
-// True: the task goes on when the login is over.
+// True: the task goes on when the login is over. One that only renews what is still good is not waited for:
+// that the place of the logins is away for a while must not stop anybody before the end. Unless it was just
+// refused.
 bool Kms::Engine::wait_for_login(std::uint64_t id, Entry& entry) {
     State& state = entry.state;
     Task& task = entry.task;
     task.has_login = true;
     task.login_number = state.login_number;
+    const bool must_wait =
+        !task.operation || task.has_logged_in_afresh || !state.provider->is_logged_in(options_.now());
     std::unique_ptr<KmsOperation> login;
     if (state.login == 0) {
         login = state.provider->login(options_.now());
         if (!login) return false;
     }
-    task.waits_for_login = true;
-    state.waiting.push_back(id);
-    transport_.after(left(task), later(id, &Engine::give_up_waiting));
-    if (!login) return true;
+    if (must_wait) {
+        task.waits_for_login = true;
+        state.waiting.push_back(id);
+        transport_.after(left(task), later(id, &Engine::give_up_waiting));
+    }
+    if (!login) return must_wait;
 
     state.login = ++last_id_;
     Task login_task;
@@ -197,7 +203,7 @@ bool Kms::Engine::wait_for_login(std::uint64_t id, Entry& entry) {
     login_task.done = [](const Failure*) {};
     tasks_.emplace(state.login, Entry{state, std::move(login_task)});
     step(state.login);
-    return true;
+    return must_wait;
 }
 
 void Kms::Engine::give_up_waiting(std::uint64_t id) {

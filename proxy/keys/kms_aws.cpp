@@ -159,10 +159,14 @@ std::unique_ptr<KmsOperation> AwsProvider::login(UnixTime now) {
     return nullptr;
 }
 
+bool AwsProvider::is_logged_in(UnixTime now) const {
+    return credentials_ && (!due_ || now < ends_);
+}
+
 bool AwsProvider::forget_login() {
     // Without a date they are fixed, and this process's environment does not change either.
     if (!due_) return false;
-    due_ = UnixTime::min();
+    due_ = ends_ = UnixTime::min();
     return true;
 }
 
@@ -252,6 +256,7 @@ std::optional<Failure> AwsProvider::take(Result<AwsSession> session, UnixTime no
         return missing("the credentials had ended when they came: is the clock of this machine right?");
     credentials_ = std::move(session->credentials);
     due_ = login_due(now, session->ends);
+    ends_ = session->ends;
     return std::nullopt;
 }
 

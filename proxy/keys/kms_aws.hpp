@@ -27,6 +27,7 @@ class AwsProvider final : public KmsProvider {
     AwsProvider(const config::KmsProvider& configured, KmsEnvironment environment);
 
     std::unique_ptr<KmsOperation> login(UnixTime now) override;
+    bool is_logged_in(UnixTime now) const override;
     bool forget_login() override;
     crypto::kms::Result<std::unique_ptr<UnwrapOperation>> unwrap(
         const crypto::kms::MasterKeyDescription& master_key, std::span<const std::uint8_t> wrapped) override;
@@ -55,7 +56,8 @@ class AwsProvider final : public KmsProvider {
     std::vector<std::string> hosts_;
     KmsEnvironment environment_;
     std::optional<crypto::kms::AwsCredentials> credentials_;
-    std::optional<UnixTime> due_;  // nothing: they do not end
+    std::optional<UnixTime> due_;  // of the next login; nothing: they do not end
+    UnixTime ends_{};              // where there is a due_
 };
 
 }  // namespace fieldgate::keys

@@ -1,5 +1,6 @@
 #include "proxy/keys/kms_azure.hpp"
 
+#include <algorithm>
 #include <boost/assert.hpp>
 #include <utility>
 
@@ -262,6 +263,11 @@ std::optional<std::string> AzureTokens::due(UnixTime now) const {
     return std::nullopt;
 }
 
+bool AzureTokens::are_good(UnixTime now) const {
+    return !tokens_.empty() &&
+           std::ranges::all_of(tokens_, [&](const auto& entry) { return now < entry.second.token.end; });
+}
+
 void AzureTokens::forget() {
     for (auto& [resource, kept] : tokens_) kept = {};
 }
@@ -274,6 +280,10 @@ AzureProvider::AzureProvider(const config::KmsProvider& configured, KmsEnvironme
 std::unique_ptr<KmsOperation> AzureProvider::login(UnixTime now) {
     if (!tokens_.due(now)) return nullptr;
     return std::make_unique<AzureLogin>(tokens_);
+}
+
+bool AzureProvider::is_logged_in(UnixTime now) const {
+    return tokens_.are_good(now);
 }
 
 bool AzureProvider::forget_login() {

@@ -34,6 +34,8 @@ class AzureTokens {
     void want(const std::string& resource);
     // What login() has to fetch, if anything.
     std::optional<std::string> due(UnixTime now) const;
+    // All that were given are good at `now`; false without any.
+    bool are_good(UnixTime now) const;
     void forget();
 
  private:
@@ -62,6 +64,7 @@ class AzureProvider final : public KmsProvider {
     AzureProvider(const config::KmsProvider& configured, KmsEnvironment environment);
 
     std::unique_ptr<KmsOperation> login(UnixTime now) override;
+    bool is_logged_in(UnixTime now) const override;
     bool forget_login() override;
     crypto::kms::Result<std::unique_ptr<UnwrapOperation>> unwrap(
         const crypto::kms::MasterKeyDescription& master_key, std::span<const std::uint8_t> wrapped) override;

@@ -156,6 +156,10 @@ std::unique_ptr<KmsOperation> GcpProvider::login(UnixTime now) {
     return std::make_unique<Login>(*this);
 }
 
+bool GcpProvider::is_logged_in(UnixTime now) const {
+    return token_ && now < token_->end;
+}
+
 bool GcpProvider::forget_login() {
     token_.reset();
     return true;

@@ -18,6 +18,7 @@ class GcpProvider final : public KmsProvider {
     GcpProvider(const config::KmsProvider& configured, KmsEnvironment environment);
 
     std::unique_ptr<KmsOperation> login(UnixTime now) override;
+    bool is_logged_in(UnixTime now) const override;
     bool forget_login() override;
     crypto::kms::Result<std::unique_ptr<UnwrapOperation>> unwrap(
         const crypto::kms::MasterKeyDescription& master_key, std::span<const std::uint8_t> wrapped) override;

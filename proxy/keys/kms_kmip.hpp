@@ -24,6 +24,7 @@ class KmipProvider final : public KmsProvider {
     KmipProvider(const config::KmsProvider& configured, crypto::Random& random);
 
     std::unique_ptr<KmsOperation> login(UnixTime) override { return nullptr; }
+    bool is_logged_in(UnixTime) const override { return true; }
     bool forget_login() override { return false; }
     crypto::kms::Result<std::unique_ptr<UnwrapOperation>> unwrap(
         const crypto::kms::MasterKeyDescription& master_key, std::span<const std::uint8_t> wrapped) override;

@@ -96,6 +96,7 @@ class LocalKms final : public KmsProvider {
     explicit LocalKms(crypto::MasterKey master_key) : master_key_(std::move(master_key)) {}
 
     std::unique_ptr<KmsOperation> login(UnixTime) override { return nullptr; }
+    bool is_logged_in(UnixTime) const override { return true; }
     bool forget_login() override { return false; }
 
     Result<std::unique_ptr<UnwrapOperation>> unwrap(const MasterKeyDescription& master_key,

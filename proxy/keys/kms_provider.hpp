@@ -68,8 +68,12 @@ class KmsProvider {
 
     // Logging in, for providers whose credentials are fetched and run out (tokens). `login()` is a
     // conversation of the same kind; null: nothing is needed at `now`, what it has is good for at least 60
-    // more seconds, or has no end. The engine runs one login at a time and lets the operations wait for it.
+    // more seconds, or has no end. The engine runs one login at a time and lets the operations wait for it,
+    // if they must.
     virtual std::unique_ptr<KmsOperation> login(UnixTime now) = 0;
+    // What it has is good at `now` and was not forgotten: a login() that is due only renews it, and
+    // operations go on beside that, however it ends.
+    virtual bool is_logged_in(UnixTime now) const = 0;
     // The key manager did not take the credentials: the next login() starts afresh. False: they are fixed,
     // and another login would give the same.
     virtual bool forget_login() = 0;

@@ -44,7 +44,10 @@ class VaultProvider::Login final : public KmsOperation {
         if (!login) return login.error();
         provider_.token_ = std::move(login->token);
         provider_.due_.reset();
-        if (login->lease) provider_.due_ = login_due(now, now + *login->lease);
+        if (login->lease) {
+            provider_.ends_ = now + *login->lease;
+            provider_.due_ = login_due(now, provider_.ends_);
+        }
         provider_.must_renew_ = false;
         is_done_ = true;
         return std::nullopt;
@@ -73,6 +76,10 @@ std::unique_ptr<KmsOperation> VaultProvider::login(UnixTime now) {
     if (settings_.login != Method::token) return std::make_unique<Login>(*this);
     auto failure = read_token_file();
     return failure ? std::make_unique<NoLogin>(std::move(failure)) : nullptr;
+}
+
+bool VaultProvider::is_logged_in(UnixTime now) const {
+    return token_ && !must_renew_ && (!due_ || now < ends_);
 }
 
 bool VaultProvider::forget_login() {

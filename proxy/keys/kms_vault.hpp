@@ -26,6 +26,7 @@ class VaultProvider final : public KmsProvider {
     VaultProvider(const config::KmsProvider& configured, KmsEnvironment environment);
 
     std::unique_ptr<KmsOperation> login(UnixTime now) override;
+    bool is_logged_in(UnixTime now) const override;
     bool forget_login() override;
     crypto::kms::Result<std::unique_ptr<UnwrapOperation>> unwrap(
         const crypto::kms::MasterKeyDescription& master_key, std::span<const std::uint8_t> wrapped) override;
@@ -46,7 +47,8 @@ class VaultProvider final : public KmsProvider {
     std::optional<crypto::kms::VaultServer> server_;  // nothing: the address is none
     KmsEnvironment environment_;
     std::optional<crypto::SecretBuffer> token_;
-    std::optional<UnixTime> due_;  // nothing: it does not end
+    std::optional<UnixTime> due_;  // of the next login; nothing: it does not end
+    UnixTime ends_{};              // where there is a due_
     bool must_renew_ = false;
 };
 

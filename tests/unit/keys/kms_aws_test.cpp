@@ -93,6 +93,7 @@ TEST_F(AwsProviderTest, fixed_credentials_need_no_login) {
     EXPECT_EQ(provider().login(start), nullptr);
     EXPECT_EQ(provider().login(UnixTime::max()), nullptr);
     EXPECT_FALSE(provider().forget_login());
+    EXPECT_TRUE(provider().is_logged_in(UnixTime::max()));
     EXPECT_EQ(signer(), "AKID");
 }
 
@@ -394,6 +395,8 @@ TEST_F(AwsProviderTest, credentials_are_renewed_before_they_end) {
         "ok");
     EXPECT_EQ(provider().login(start + seconds(889)), nullptr);
     EXPECT_NE(provider().login(start + seconds(890)), nullptr);
+    EXPECT_TRUE(provider().is_logged_in(start + seconds(939)));
+    EXPECT_FALSE(provider().is_logged_in(start + seconds(940)));
     // One second: good for that one.
     EXPECT_EQ(
         log_in(provider(), start + seconds(939), metadata_credentials("C", "2015-08-30T12:51:40Z")).outcome,
@@ -411,7 +414,9 @@ TEST_F(AwsProviderTest, credentials_that_are_not_taken_are_fetched_again) {
     EXPECT_EQ(log_in(provider(), start, metadata_credentials("A")).outcome, "ok");
     EXPECT_EQ(unwrap(reply_of(400, R"({"__type":"ExpiredTokenException"})")).outcome,
               "credentials ExpiredTokenException");
+    EXPECT_TRUE(provider().is_logged_in(start));
     EXPECT_TRUE(provider().forget_login());
+    EXPECT_FALSE(provider().is_logged_in(start));
     EXPECT_EQ(log_in(provider(), start, metadata_credentials("B")).outcome, "ok");
     EXPECT_EQ(signer(), "B+t");
 }

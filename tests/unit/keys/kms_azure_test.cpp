@@ -137,8 +137,11 @@ TEST_F(Azure, renews_a_token_60_seconds_before_its_end) {
 
 TEST_F(Azure, does_not_use_a_token_that_has_ended) {
     AzureProvider provider = make(with_secret());
+    EXPECT_FALSE(provider.is_logged_in(start));
     auto operation = unwrapping(provider);
     EXPECT_EQ(converse(*provider.login(start), one(token_reply("first", 900)), start).outcome, "ok");
+    EXPECT_TRUE(provider.is_logged_in(after(899)));
+    EXPECT_FALSE(provider.is_logged_in(after(900)));
     EXPECT_NE(converse(*operation, one(key_reply()), after(899)).sent(0).find("Bearer first\r\n"),
               std::string::npos);
     operation = unwrapping(provider);
@@ -153,7 +156,9 @@ TEST_F(Azure, logs_in_afresh_when_the_token_was_not_taken) {
     EXPECT_EQ(converse(*provider.login(start), one(token_reply("first")), start).outcome, "ok");
     EXPECT_EQ(converse(*operation, one(reply_of(401, R"({"error":{"code":"Unauthorized"}})")), start).outcome,
               "credentials Unauthorized");
+    EXPECT_TRUE(provider.is_logged_in(start));
     EXPECT_TRUE(provider.forget_login());
+    EXPECT_FALSE(provider.is_logged_in(start));
     EXPECT_EQ(converse(*provider.login(start), one(token_reply("second")), start).outcome, "ok");
     operation->restart();
     const auto held = converse(*operation, one(key_reply()), start);

@@ -161,6 +161,8 @@ TEST_F(Gcp, renews_a_short_token_half_way) {
     EXPECT_EQ(converse(*provider.login(start), one(token_reply("short", 60)), start).outcome, "ok");
     EXPECT_EQ(provider.login(after(29)), nullptr);
     EXPECT_NE(provider.login(after(30)), nullptr);
+    EXPECT_TRUE(provider.is_logged_in(after(59)));
+    EXPECT_FALSE(provider.is_logged_in(after(60)));
 }
 
 TEST_F(Gcp, logs_in_afresh_when_the_token_was_not_taken) {
@@ -172,7 +174,9 @@ TEST_F(Gcp, logs_in_afresh_when_the_token_was_not_taken) {
         *operation, one(reply_of(401, R"({"error":{"code":401,"message":"m","status":"UNAUTHENTICATED"}})")),
         start);
     EXPECT_EQ(refused.outcome, "credentials UNAUTHENTICATED");
+    EXPECT_TRUE(provider.is_logged_in(start));
     EXPECT_TRUE(provider.forget_login());
+    EXPECT_FALSE(provider.is_logged_in(start));
     EXPECT_EQ(converse(*provider.login(start), one(token_reply("second")), start).outcome, "ok");
     operation->restart();
     const auto held = converse(*operation, one(key_reply()), start);

@@ -160,6 +160,7 @@ class ScriptedProvider final : public KmsProvider {
         if (login_requests.empty() || token_end > now + std::chrono::seconds(60)) return nullptr;
         return std::make_unique<Login>(login_requests, *this);
     }
+    bool is_logged_in(UnixTime now) const override { return login_requests.empty() || token_end > now; }
     bool forget_login() override {
         ++forgotten;
         token_end = {};

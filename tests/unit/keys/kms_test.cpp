@@ -225,7 +225,70 @@ TEST_F(KmsTest, logs_in_again_before_the_token_ends) {
     transport.answer(200);
     now += 1s;
     unwrap();
-    EXPECT_EQ(transport.log.back(), "aws:eu login");
+    EXPECT_EQ(transport.log, (std::vector<std::string>{"aws:eu login", "aws:eu unwrap 7", "aws:eu unwrap 7",
+                                                       "aws:eu login", "aws:eu unwrap 7"}));
+}
+
+TEST_F(KmsTest, operations_go_on_while_a_good_token_is_renewed_and_when_that_fails) {
+    aws->login_requests = {"login"};
+    unwrap();
+    transport.answer(200);
+    transport.answer(200);
+    now += 840s;
+    const Outcome during = unwrap(1);
+    ASSERT_EQ(transport.log.back(), "aws:eu unwrap 1");
+    const auto renewal = transport.take_oldest();
+    transport.answer(200);
+    EXPECT_EQ(*during, "key 1");
+    renewal.done(Reply{400, {}, {}});
+    EXPECT_EQ(count(KmsCall::login, "refused"), 1u);
+
+    const Outcome after = unwrap(2);  // the next one tries again, and nobody waits
+    const auto again = transport.take_oldest();
+    transport.answer(200);
+    EXPECT_EQ(*after, "key 2");
+    again.done(Reply{200, {}, {}});
+    EXPECT_EQ(count(KmsCall::login, "ok"), 2u);
+
+    now += 840s;
+    unwrap(3);
+    now += 60s;  // the end, with the renewal under way
+    const Outcome late = unwrap(4);
+    EXPECT_EQ(transport.log.back(), "aws:eu unwrap 3");
+    transport.answer(200);
+    transport.answer(200);
+    EXPECT_EQ(transport.log.back(), "aws:eu unwrap 4");
+    transport.answer(200);
+    EXPECT_EQ(*late, "key 4");
+}
+
+TEST_F(KmsTest, who_was_refused_during_a_renewal_waits_for_it) {
+    aws->login_requests = {"login"};
+    unwrap();
+    transport.answer(200);
+    transport.answer(200);
+    now += 840s;
+    const Outcome outcome = unwrap(1);
+    const auto renewal = transport.take_oldest();
+    transport.answer(401);  // revoked ahead of its time
+    EXPECT_EQ(transport.log.back(), "aws:eu unwrap 1");
+    EXPECT_EQ(aws->forgotten, 0) << "the other token is on its way";
+    renewal.done(Reply{200, {}, {}});
+    transport.answer(200);
+    EXPECT_EQ(*outcome, "key 1");
+}
+
+TEST_F(KmsTest, a_proof_of_the_credentials_waits_for_a_renewal) {
+    aws->login_requests = {"login"};
+    unwrap();
+    transport.answer(200);
+    transport.answer(200);
+    now += 840s;
+    std::optional<std::string> told;
+    kms->login("aws:eu", [&](const auto& failure) { told = failure ? failure->text : "ok"; });
+    EXPECT_FALSE(told);
+    transport.answer(400);
+    EXPECT_EQ(told, "KMS provider `aws:eu`: login: it said 400");
 }
 
 TEST_F(KmsTest, a_token_that_ends_at_once_is_used_and_not_fetched_for_ever) {

@@ -195,12 +195,16 @@ TEST_F(VaultProviderTest, leases_that_are_short_or_without_end) {
     settings.login = Method::app_role;
     EXPECT_EQ(log_in(provider(), start, login_reply("hvs.one", 30)).outcome, "ok");
     EXPECT_EQ(provider().login(start + seconds(14)), nullptr);
+    EXPECT_TRUE(provider().is_logged_in(start + seconds(29)));
+    EXPECT_FALSE(provider().is_logged_in(start + seconds(30)));
     EXPECT_EQ(log_in(provider(), start + seconds(15), login_reply("hvs.two", 1)).outcome, "ok");
     EXPECT_EQ(provider().login(start + seconds(15)), nullptr);
     EXPECT_EQ(log_in(provider(), start + seconds(16), login_reply("hvs.three", 0)).outcome, "ok");
     EXPECT_EQ(provider().login(UnixTime::max()), nullptr);
+    EXPECT_TRUE(provider().is_logged_in(UnixTime::max()));
     // Without end, and yet revoked.
     EXPECT_TRUE(provider().forget_login());
+    EXPECT_FALSE(provider().is_logged_in(start));
     EXPECT_EQ(log_in(provider(), start, login_reply("hvs.four", 0)).outcome, "ok");
     EXPECT_EQ(token(), "hvs.four");
 }

@@ -2,6 +2,8 @@
 
 #include "crypto/base64_digits.hpp"
 
+#include <openssl/sha.h>
+
 #include <cstddef>
 
 namespace fieldgate::crypto {
@@ -56,6 +58,14 @@ result<MasterKey> parse_master_key(std::span<const std::uint8_t> file_contents) 
 
 result<MasterKey> parse_master_key(const SecretBuffer& file_contents) {
     return parse_master_key(file_contents.expose_secret());
+}
+
+KeyFingerprint fingerprint_of(const DataKey& key) {
+    KeyFingerprint fingerprint;
+    static_assert(std::tuple_size_v<KeyFingerprint> == SHA256_DIGEST_LENGTH);
+    const auto bytes = key.expose_secret();
+    SHA256(bytes.data(), bytes.size(), fingerprint.data());
+    return fingerprint;
 }
 
 SecretBuffer format_master_key(const MasterKey& key) {

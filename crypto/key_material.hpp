@@ -5,6 +5,7 @@
 #include "crypto/random.hpp"
 #include "crypto/secret.hpp"
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -20,6 +21,11 @@ namespace fieldgate::crypto {
 // leaving copies behind.
 [[nodiscard]] result<MasterKey> parse_master_key(std::span<const std::uint8_t> file_contents);
 [[nodiscard]] result<MasterKey> parse_master_key(const SecretBuffer& file_contents);
+
+// Whether a data key is the one that was seen before, long after that was erased: a digest of its random
+// bytes, from which nothing leads back to them.
+using KeyFingerprint = std::array<std::uint8_t, 32>;
+[[nodiscard]] KeyFingerprint fingerprint_of(const DataKey& key);
 
 // What parse_master_key reads, for writing a new key file: 128 base64 digits and a newline.
 [[nodiscard]] SecretBuffer format_master_key(const MasterKey& key);

@@ -71,6 +71,9 @@ keys::BrokerOptions broker_options(const config::Config& config) {
     options.on_failure = [](const keys::KeyError& error, const std::string& detail) {
         log::error("a data key cannot be had", {{"error", error.errmsg}, {"detail", detail}});
     };
+    options.on_failures_untold = [](std::uint64_t count) {
+        log::error("more data keys could not be had than the log takes", {{"count", count}});
+    };
     options.on_refresh_failure = [](const keys::KeyError& error, const std::string& detail) {
         log::warn("a data key could not be fetched ahead of time and is used until it expires",
                   {{"error", error.errmsg}, {"detail", detail}});

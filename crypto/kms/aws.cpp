@@ -43,6 +43,20 @@ std::vector<std::string> make_host_patterns() {
     return patterns;
 }
 
+// Hosts of S3 are as deep below amazonaws.com as those of KMS, and somebody's bucket may be called "kms".
+bool is_of_storage(std::string_view label) {
+    return label == "s3" || label.starts_with("s3-");
+}
+
+bool has_label_of_storage(std::string_view host) {
+    for (;;) {
+        const std::size_t dot = host.find('.');
+        if (is_of_storage(host.substr(0, dot))) return true;
+        if (dot == std::string_view::npos) return false;
+        host.remove_prefix(dot + 1);
+    }
+}
+
 std::span<const std::string_view> host_patterns() {
     static const std::vector<std::string> patterns = make_host_patterns();
     static const std::vector<std::string_view> views(patterns.begin(), patterns.end());
@@ -84,9 +98,40 @@ Result<JsonReply> read_reply(const Reply& reply) {
     return aws_failure(reply.status, json->string("__type").value_or(""), message.value_or(""));
 }
 
+// arn:PARTITION:kms:REGION:ACCOUNT:key/ID or .../alias/NAME; the ID alone; or alias/NAME.
+struct KeyName {
+    std::string_view account;  // empty: the caller's
+    std::string_view id;       // empty: an alias
+};
+
+KeyName parse_key_name(std::string_view text) {
+    KeyName name;
+    if (text.starts_with("arn:")) {
+        for (int part = 0; part < 4; ++part) {
+            const std::size_t colon = text.find(':');
+            if (colon == std::string_view::npos) return {};
+            text.remove_prefix(colon + 1);
+        }
+        const std::size_t colon = text.find(':');
+        if (colon == std::string_view::npos) return {};
+        name.account = text.substr(0, colon);
+        text.remove_prefix(colon + 1);
+        if (text.starts_with("key/")) text.remove_prefix(4);
+    }
+    if (!text.starts_with("alias/")) name.id = text;
+    return name;
+}
+
+// Regions are not compared: a multi-Region key has one ID in all of them.
+bool is_key_of(std::string_view reported, const AwsMasterKey& master_key) {
+    const KeyName wanted = parse_key_name(master_key.key);
+    const KeyName used = parse_key_name(reported);
+    return (wanted.account.empty() || used.account.empty() || wanted.account == used.account) &&
+           (wanted.id.empty() || used.id.empty() || wanted.id == used.id);
+}
+
 // A member of base64.
-Result<SecretBuffer> read_blob(const Reply& reply, std::string_view name) {
-    auto json = read_reply(reply);
+Result<SecretBuffer> read_blob(const Result<JsonReply>& json, const Reply& reply, std::string_view name) {
     if (!json) return json.error();
     const auto text = json->string(name);
     auto bytes = text ? base64_decode(*text) : std::nullopt;
@@ -101,8 +146,9 @@ Result<SecretBuffer> read_blob(const Reply& reply, std::string_view name) {
 
 bool is_aws_region(std::string_view region) {
     return !region.empty() && region.size() <= 63 && !region.starts_with('-') && !region.ends_with('-') &&
-           std::ranges::all_of(
-               region, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+           !is_of_storage(region) && std::ranges::all_of(region, [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+           });
 }
 
 std::string_view aws_domain(std::string_view region) {
@@ -120,8 +166,13 @@ Result<Endpoint> aws_kms_endpoint(const AwsMasterKey& master_key, std::string_vi
                            safe_text(std::string_view(master_key.region).substr(0, 100)) +
                            "' is not of the form eu-west-1"};
     }
-    if (!master_key.endpoint.empty())
-        return allowed_endpoint(master_key.endpoint, {provider, 443, host_patterns(), hosts});
+    if (!master_key.endpoint.empty()) {
+        EndpointRule rule{provider, 443, host_patterns(), hosts};
+        auto endpoint = allowed_endpoint(master_key.endpoint, rule);
+        if (!endpoint || !has_label_of_storage(endpoint->host)) return endpoint;
+        rule.domains = {};
+        return allowed_endpoint(master_key.endpoint, rule);
+    }
     return Endpoint{"kms." + master_key.region + "." + std::string(aws_domain(master_key.region)), 443, true};
 }
 
@@ -149,7 +200,7 @@ Result<Request> aws_decrypt_request(const Endpoint& endpoint, const AwsMasterKey
 }
 
 Result<std::vector<std::uint8_t>> aws_read_encrypted(const Reply& reply) {
-    const auto blob = read_blob(reply, "CiphertextBlob");
+    const auto blob = read_blob(read_reply(reply), reply, "CiphertextBlob");
     if (!blob) return blob.error();
     if (blob->empty() || blob->size() > wrapped_bytes_max) {
         return Failure{Failure::Kind::malformed, reply.status, "reply_not_valid",
@@ -159,9 +210,17 @@ Result<std::vector<std::uint8_t>> aws_read_encrypted(const Reply& reply) {
     return std::vector<std::uint8_t>(bytes.begin(), bytes.end());
 }
 
-Result<DataKey> aws_read_decrypted(const Reply& reply) {
-    const auto blob = read_blob(reply, "Plaintext");
+Result<DataKey> aws_read_decrypted(const Reply& reply, const AwsMasterKey& master_key) {
+    const auto json = read_reply(reply);
+    const auto blob = read_blob(json, reply, "Plaintext");
     if (!blob) return blob.error();
+    // Always there at AWS; some stand-ins leave it out.
+    const auto used = json->string("KeyId");
+    if (used && !is_key_of(*used, master_key)) {
+        return Failure{Failure::Kind::refused, reply.status, "master_key_mismatch",
+                       safe_text("it was wrapped with " + std::string(*used) +
+                                 ", which is not the master key that its document names")};
+    }
     return data_key_of(*blob);
 }
 

@@ -18,7 +18,8 @@ struct AwsCredentials {
     SecretBuffer session_token;  // empty: long-lived credentials
 };
 
-// Letters, digits and hyphens: a region goes into host names and signatures.
+// Lower-case letters, digits and hyphens: a region goes into host names and signatures. Not s3 or s3-...:
+// kms.s3.amazonaws.com would be somebody's bucket.
 [[nodiscard]] bool is_aws_region(std::string_view region);
 // "amazonaws.com", or what the region's partition has instead.
 [[nodiscard]] std::string_view aws_domain(std::string_view region);
@@ -36,7 +37,11 @@ struct AwsCredentials {
                                                   const AwsCredentials& credentials, UnixTime now);
 // keyMaterial: 1 to 6144 bytes, as KMS has it.
 [[nodiscard]] Result<std::vector<std::uint8_t>> aws_read_encrypted(const Reply& reply);
-[[nodiscard]] Result<DataKey> aws_read_decrypted(const Reply& reply);
+// KMS decrypts with whatever key made the blob, whichever the document names, and says which. `refused`, code
+// "master_key_mismatch": it is of another account than the document's, or another key where that names one.
+// (An alias may have been pointed at another key since.) Whoever writes the key vault could otherwise name a
+// key of his own, and the next rewrapping would hand him the data key.
+[[nodiscard]] Result<DataKey> aws_read_decrypted(const Reply& reply, const AwsMasterKey& master_key);
 
 // What an error reply of KMS means; of the token service too, which has the same names without "Exception".
 [[nodiscard]] Failure aws_failure(int status, std::string_view code, std::string_view message);

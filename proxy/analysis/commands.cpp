@@ -246,7 +246,11 @@ const auto& table() {
             about_database("dbStats", read),
             about_database("dbstats", read),
             about_database("dbHash", read),
-            about_database("profile", write, reveals),
+            Command{.name = "profile",
+                    .where = Where::database,
+                    .access = write,
+                    .standing = reveals,
+                    .look = look_at_profile},
             general("listDatabases", read),
 
             // Sharding

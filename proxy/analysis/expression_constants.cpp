@@ -117,6 +117,17 @@ StandIn stand_in_object(Request& request, const bson::Element& object, const Sch
     return StandIn::partly;
 }
 
+// { $literal: <object> }: what has names of its own stands in for nothing.
+StandIn stand_in_literal(Request& request, const bson::Element& expression, bson::DocumentView object,
+                         const SchemaNode& other) {
+    const bool whole = other.is_protected() || other.unknown || other.array || other.dotted_keys;
+    for (const bson::Element& part : object) {
+        const SchemaNode* const there = whole ? &other : other.child(part.key());
+        if (there != nullptr && !is_plain(*there)) return stand_in_computed(request, expression, *there);
+    }
+    return StandIn::partly;
+}
+
 // Objects that others are laid over: what comes out of a name is not told, so that its constants may stand
 // only where nothing is encrypted.
 StandIn stand_in_layers(Request& request, const bson::Element& layer, const SchemaNode& other) {
@@ -190,8 +201,9 @@ StandIn stand_in(Request& request, const bson::Element& expression, const Schema
     const ExpressionRule rule = row == nullptr ? ExpressionRule::plain_only : row->rule;
     switch (rule) {
         case ExpressionRule::constant:
-            return op.is_document() || op.is_array() ? stand_in_computed(request, expression, other)
-                                                     : stand_in_constant(request, op, other);
+            if (op.is_document()) return stand_in_literal(request, expression, op.document(), other);
+            return op.is_array() ? stand_in_computed(request, expression, other)
+                                 : stand_in_constant(request, op, other);
         case ExpressionRule::condition:
         case ExpressionRule::if_null:
         case ExpressionRule::branches:
@@ -214,10 +226,16 @@ bool note_path(Request& request, const std::string& path) {
     return true;
 }
 
-// A whole document that is computed: any name in the expression may be one of its own.
+// Any path of the document.
+constexpr std::string_view anywhere = ".";
+
+// A whole document that is computed: any name in the expression may be one of its own, and if values become
+// names, any name at all.
 bool note_names(Request& request, const bson::Element& expression) {
     if (!expression.is_document() && !expression.is_array()) return true;
     for (const bson::Element& part : expression.document()) {
+        if (part.key() == "$arrayToObject" || part.key() == "$setField")
+            return note_path(request, std::string(anywhere));
         const bool name = expression.is_document() && !part.key().starts_with('$');
         if ((name && !note_path(request, std::string(part.key()))) || !note_names(request, part))
             return false;
@@ -226,6 +244,19 @@ bool note_names(Request& request, const bson::Element& expression) {
 }
 
 bool note_paths(Request& request, const bson::Element& expression, const std::string& path);
+
+// { $setField: ... } as a whole document.
+bool note_set_field(Request& request, const bson::Element& op) {
+    const auto field = op.document().find("field");
+    const auto value = op.document().find("value");
+    const auto input = op.document().find("input");
+    const bson::Element name = field ? inside_literal(*field) : op;
+    const bool constant = name.is_string() && !name.string().starts_with('$') &&
+                          name.string().find('.') == std::string_view::npos;
+    if (!constant || !value) return note_path(request, std::string(anywhere));
+    return note_paths(request, *value, std::string(name.string())) &&
+           (!input || note_paths(request, *input, ""));
+}
 
 // What may come out of an operator comes out where it stands.
 bool note_operands(Request& request, const bson::Element& op, const std::string& path) {
@@ -252,8 +283,13 @@ bool note_operands(Request& request, const bson::Element& op, const std::string&
                     if (const auto then = branch.document().find("then"); then && !each(*then)) return false;
             }
             return true;
+        case ExpressionRule::by_name:
+            if (path.empty() && op.key() == "$setField") return note_set_field(request, op);
+            [[fallthrough]];
         default:
-            if (path.empty()) return note_names(request, op);
+            if (path.empty())
+                return op.key() == "$arrayToObject" ? note_path(request, std::string(anywhere))
+                                                    : note_names(request, op);
             // What is computed may be an object with any names.
             return !holds_literal(request, op) || note_path(request, path + ".");
     }
@@ -274,10 +310,16 @@ bool note_paths(Request& request, const bson::Element& expression, const std::st
 
 }  // namespace
 
+bool note_inner_constants(Request& request, std::string_view name, const std::set<std::string>& inner) {
+    return std::all_of(inner.begin(), inner.end(), [&](const std::string& path) {
+        return note_path(request, std::string(name) + "." + path);
+    });
+}
+
 bool note_constants(Request& request, const bson::Element& expression, std::string_view path,
                     std::size_t before) {
-    // Only what other namespaces are united with is asked for.
-    if (request.plan.others.empty() || request.literals == before) return true;
+    // Only a union asks for them.
+    if (!request.unites || request.literals == before) return true;
     return note_path(request, std::string(path)) && note_paths(request, expression, std::string(path));
 }
 

@@ -14,7 +14,8 @@ namespace {
 struct Layers {
     SchemaNode below;
     bool complete = true;
-    std::size_t objects = 0;  // laid so far whose names are not known
+    std::size_t objects = 0;              // laid so far whose names are not known
+    std::vector<bson::Element> computed;  // those of them that have constants in them
     // A name of literal objects: what may still stand there and has constants in it, and whether anything
     // else may.
     struct Name {
@@ -49,8 +50,32 @@ bool merge_name(Request& request, const Layers& layers, const SchemaNode* was, s
         }
         if (wholly && over.is_protected() && is_plain(below)) below = field_node(over.field);
     }
+    if (!is_plain(over) && !layers.computed.empty()) {
+        SchemaNode object;
+        if (!request.charge(count_nodes(over))) return false;
+        object.put_child(std::string(name), over.clone());
+        for (const bson::Element& layer : layers.computed) {
+            SchemaNode own;
+            if (stand_in(request, layer, object, own) == StandIn::refused) return false;
+        }
+    }
     over = analysis::merge(std::move(over), below);
     return true;
+}
+
+// Whatever either says is encrypted, for constants that may come out beside both.
+SchemaNode cover(SchemaNode a, const SchemaNode& b) {
+    if (is_plain(b)) return a;
+    if (is_plain(a)) return b.clone();
+    const auto is_object = [](const SchemaNode& node) {
+        return !node.is_protected() && !node.unknown && !node.array && !node.dotted_keys;
+    };
+    if (!is_object(a) || !is_object(b) || !b.patterns().empty()) return unknown_node();
+    for (const auto& [name, child] : b.children()) {
+        const SchemaNode* const had = a.child(name);
+        a.put_child(name, cover(had == nullptr ? SchemaNode() : had->clone(), *child));
+    }
+    return a;
 }
 
 // One name of an object over what was there.
@@ -65,8 +90,19 @@ bool lay_name(Request& request, Layers& layers, const std::string& name, SchemaN
 
 bool lay_over(Request& request, const bson::Element& layer, Target target, Layers& layers, Value& value) {
     const bool literal = layer.is_document() && !begins_with_operator(layer);
+    // A constant in it may come out where the object goes to, or beside what it is laid over.
+    SchemaNode both;
+    Target goes_to = &layers.below;
+    if (target != nullptr && !is_plain(*target)) {
+        goes_to = target;
+        if (!is_plain(layers.below)) {
+            if (!request.charge(count_nodes(*target))) return false;
+            both = cover(target->clone(), layers.below);
+            goes_to = &both;
+        }
+    }
     Value top;
-    if (!evaluate(request, layer, target != nullptr ? target : &layers.below, top)) return false;
+    if (!evaluate(request, layer, goes_to, top)) return false;
     if (top.none) return true;
     if (value.path.empty()) value.path = top.path;
     value.replaced = value.replaced || top.replaced;
@@ -99,6 +135,7 @@ bool lay_over(Request& request, const bson::Element& layer, Target target, Layer
         layers.below.put_child(name, std::move(over));
     }
     ++layers.objects;
+    if (top.literals) layers.computed.push_back(layer);
     return true;
 }
 

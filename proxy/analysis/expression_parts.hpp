@@ -6,8 +6,8 @@
 #include "proxy/analysis/expressions.hpp"
 
 // What the files that evaluate expressions share: expressions.cpp (operators, comparisons),
-// expression_paths.cpp (paths and variables), expression_objects.cpp (objects as values), and the
-// accumulators of stages_group.cpp. Internal to them.
+// expression_branches.cpp (one operand of several, arrays), expression_paths.cpp (paths and variables),
+// expression_objects.cpp (objects as values), and the accumulators of stages_group.cpp. Internal to them.
 namespace fieldgate::analysis {
 
 using config::SchemaNode;
@@ -24,6 +24,15 @@ Target strict(Target target);
 // The element itself, or what stands in { $literal: ... }.
 bson::Element inside_literal(const bson::Element& element);
 
+// A condition or a comparison: what stands in it becomes part of no value.
+template <class Walk>
+bool decide(Request& request, const Walk& walk) {
+    const std::size_t literals = request.literals;
+    const bool admitted = walk();
+    request.literals = literals;
+    return admitted;
+}
+
 // What became of the constants in an expression whose value may stand where `other` may stand too.
 enum class StandIn : std::uint8_t {
     refused,
@@ -38,6 +47,17 @@ enum class StandIn : std::uint8_t {
 
 // "$path" and "$$variable.path".
 [[nodiscard]] bool evaluate_path(Request& request, std::string_view text, Value& value);
+// $cond, $ifNull and $switch.
+[[nodiscard]] bool evaluate_condition(Request& request, const bson::Element& operands, Target target,
+                                      Value& value);
+[[nodiscard]] bool evaluate_if_null(Request& request, const bson::Element& operands, Target target,
+                                    Value& value);
+[[nodiscard]] bool evaluate_branches(Request& request, const bson::Element& operands, Target target,
+                                     Value& value);
+[[nodiscard]] bool evaluate_array(Request& request, bson::DocumentView array, Target target, Value& value);
+// $size, $arrayElemAt and the like: of arrays that stages made, whatever is in them.
+[[nodiscard]] bool evaluate_of_array(Request& request, const ExpressionOperator& op,
+                                     const bson::Element& operands, Target target, Value& value);
 [[nodiscard]] bool evaluate_let(Request& request, const bson::Element& operands, Target target, Value& value);
 [[nodiscard]] bool evaluate_element_wise(Request& request, const ExpressionOperator& op,
                                          const bson::Element& operands, Target target);

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "proxy/analysis/request.hpp"
@@ -19,6 +21,7 @@ enum class ExpressionRule : std::uint8_t {
     if_null,       // its value is one of its operands
     branches,      // $switch
     variables,     // $let
+    of_array,      // $size, $arrayElemAt: of arrays that stages made they tell no value; others are plain
     element_wise,  // $map, $filter, $reduce: variables over the elements of a plain array
     constant,      // $literal
     by_name,       // $getField, $setField, $unsetField: the field's name is a constant
@@ -61,6 +64,10 @@ using Target = const config::SchemaNode*;
 // is the whole document). `before`: Request::literals before it was walked.
 [[nodiscard]] bool note_constants(Request& request, const bson::Element& expression, std::string_view path,
                                   std::size_t before);
+// The same for documents that a pipeline of its own makes, and that are put into an array of that name;
+// `inner`: what was noted of them.
+[[nodiscard]] bool note_inner_constants(Request& request, std::string_view name,
+                                        const std::set<std::string>& inner);
 
 // An expression whose value becomes part of a document: `result` says what stands there afterwards.
 [[nodiscard]] bool walk_value(Request& request, const bson::Element& expression, Target target,

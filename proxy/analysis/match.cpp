@@ -5,6 +5,7 @@
 
 #include "config/bson_types.hpp"
 #include "proxy/analysis/expressions.hpp"
+#include "proxy/analysis/server_documents.hpp"
 #include "proxy/analysis/values.hpp"
 
 namespace fieldgate::analysis {
@@ -125,6 +126,12 @@ bool names_types(const bson::Element& value) {
     return number && *number >= -1 && *number <= 127;
 }
 
+// Any number counts as true or false: one that could be a value of the field is kept from the server.
+bool is_existence(const bson::Element& value) {
+    const auto number = value.whole_number();
+    return value.type() == bson::Type::boolean || number == 0 || number == 1;
+}
+
 bool walk_operators(Request& request, const Subject& subject, bson::DocumentView expression);
 
 bool walk_operator(Request& request, const Subject& subject, const bson::Element& element) {
@@ -149,13 +156,9 @@ bool walk_operator(Request& request, const Subject& subject, const bson::Element
             if (!begins_with_operator(element))
                 return refuse_operator(request, subject, "$not of anything but operators");
             return walk_operators(request, subject, element.document());
-        case MatchRule::existence: {
-            // Any number counts as true or false: one that could be a value of the field is kept from the
-            // server.
-            const auto number = element.whole_number();
-            if (element.type() == bson::Type::boolean || number == 0 || number == 1) return true;
-            return refuse_operator(request, subject, "$exists of anything but true, false, 1 and 0");
-        }
+        case MatchRule::existence:
+            return is_existence(element) ||
+                   refuse_operator(request, subject, "$exists of anything but true, false, 1 and 0");
         case MatchRule::type_of_parent:
             if (subject.is_field()) return refuse_operator(request, subject, row->name);
             if (names_types(element)) return true;
@@ -177,14 +180,70 @@ bool walk_operators(Request& request, const Subject& subject, bson::DocumentView
     return true;
 }
 
+// { $exists: <truth value> }, which shows no value and asks for none.
+bool asks_for_existence(const bson::Element& element) {
+    if (!begins_with_operator(element)) return false;
+    const bson::DocumentView operators_of = element.document();
+    return std::all_of(operators_of.begin(), operators_of.end(),
+                       [](const bson::Element& op) { return op.key() == "$exists" && is_existence(op); });
+}
+
+// An array that a stage made, or a position in it.
+struct MadeArray {
+    const config::SchemaNode* node = nullptr;  // null: the path is none
+    bool position = false;
+};
+
+MadeArray find_made_array(const config::SchemaNode& root, std::string_view path) {
+    const config::SchemaNode* node = &root;
+    while (!path.empty()) {
+        if (node->unknown || node->dotted_keys) return {};
+        if (node->array) return config::is_array_position(path) ? MadeArray{node, true} : MadeArray{};
+        const std::size_t dot = path.find('.');
+        node = node->child(path.substr(0, dot));
+        if (node == nullptr) return {};
+        path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+    }
+    return node->array && !node->unknown ? MadeArray{node} : MadeArray{};
+}
+
+bool is_empty_array(const bson::Element& value) {
+    return value.is_array() && value.document().empty();
+}
+
+// Whether a predicate asks no more of it than how many elements it has. An element that is encrypted could
+// itself be an empty array.
+bool asks_for_length(const bson::Element& predicate, const MadeArray& array) {
+    const bool comparable = !array.position && !array.node->is_protected();
+    if (!begins_with_operator(predicate)) return comparable && is_empty_array(predicate);
+    const bson::DocumentView operators_of = predicate.document();
+    return std::all_of(operators_of.begin(), operators_of.end(), [&](const bson::Element& op) {
+        if (op.key() == "$exists") return is_existence(op);
+        if (op.key() == "$size") return !array.position && op.whole_number().has_value();
+        if (op.key() == "$eq" || op.key() == "$ne") return comparable && is_empty_array(op);
+        return op.key() == "$not" && begins_with_operator(op) && asks_for_length(op, array);
+    });
+}
+
+// What is not known until runtime, but for what needs no value of it.
+bool walk_unknown(Request& request, const Subject& subject, const bson::Element& element) {
+    if (is_server_tree(*request.tree) && asks_for_existence(element)) return true;
+    const MadeArray array = find_made_array(*request.tree, subject.path);
+    if (array.node == nullptr || !asks_for_length(element, array))
+        return request.refuse(code::operation_not_on_encrypted,
+                              why_unusable(subject.at, "query", subject.path));
+    // It tells how many have the field.
+    if (array.node->is_protected()) request.mark_used(*array.node, false);
+    return true;
+}
+
 bool walk_predicate(Request& request, const bson::Element& element) {
     const Subject subject{resolve_compared(request, element.key()), element.key()};
     switch (subject.at.kind) {
         case Resolution::Kind::plain:
             return walk_plain_condition(request, element);
         case Resolution::Kind::unknown:
-            return request.refuse(code::operation_not_on_encrypted,
-                                  why_unusable(subject.at, "query", subject.path));
+            return walk_unknown(request, subject, element);
         case Resolution::Kind::below:
             return request.refuse(code::operation_not_on_encrypted,
                                   "Cannot query below or through an encrypted field: " + quote(subject.path) +

@@ -279,6 +279,7 @@ bool admit_named(Request& request, const bson::Element& value, std::string_view 
     if (!named.unreadable.empty())
         return request.refuse(code::command_not_supported, "The namespace of pipeline stage " +
                                                                quote(named.unreadable) + " cannot be told");
+    if (named.unites) request.unites = true;
     if (named.shows_server) request.plan.requires_reveal_everything = true;
     if (!named.makes_server_documents.empty() && request.server_documents.empty() &&
         may_hold_protected(request, "admin"))

@@ -155,6 +155,7 @@ void collect_namespaces(const bson::Element& value, std::string_view database, N
         if (key.starts_with('$')) {
             const Stage* row = find_stage(key);
             if (row != nullptr && row->shows_server) found.shows_server = true;
+            if (row != nullptr && row->walk == walk_union_with) found.unites = true;
             if (row != nullptr && row->walk == walk_server_stage) found.makes_server_documents = row->name;
             // Stages that servers keep to themselves could name anything.
             const bool internal = key.starts_with("$_internal") || key == "$mergeCursors";

@@ -69,6 +69,7 @@ const Stage* find_stage(std::string_view name);
 struct NamedNamespaces {
     std::vector<NamespaceName> names;
     bool writes = false;  // $out or $merge
+    bool unites = false;  // $unionWith
     bool shows_server = false;
     std::string_view makes_server_documents;  // a stage of server_documents.hpp; empty: none
     std::string_view unreadable;              // a stage whose namespace cannot be told; empty: none

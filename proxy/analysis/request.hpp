@@ -125,8 +125,9 @@ class Request {
     // (conditions, comparisons) is not counted.
     std::size_t literals = 0;
     // Where stages of the pipeline so far put such constants: dotted paths. With a dot at the end: anywhere
-    // at or below it.
+    // at or below it. Noted only for commands that unite documents with others somewhere ($unionWith).
     std::set<std::string> literal_paths;
+    bool unites = false;
     // Constants that were encrypted because they stand in for a field's value.
     std::set<const std::uint8_t*> stood_in;
     // The expressions are those of an update, which must leave every protected field as it is.

@@ -70,6 +70,23 @@ bool admit_server_documents(Request& request) {
     return admitted;
 }
 
+bool look_at_profile(Request& request) {
+    const auto filter = request.document.find("filter");
+    if (!filter || !may_hold_protected(request, request.plan.database)) return true;
+    if (request.document.count("filter") > 1)
+        return request.refuse(code::failed_to_parse, "BSON field 'profile.filter' is a duplicate field");
+    if (!filter->is_document()) return true;  // "unset"
+    request.server_documents = "'profile'";
+    const bool admitted = walk_for_refusal(request, [&](bson::DocumentView body) {
+        const auto profile = server_tree(request.plan.database, "system.profile");
+        request.tree = profile.get();
+        request.stored = nullptr;
+        return walk_filter(request, body.find("filter")->document());
+    });
+    request.server_documents.clear();  // it reads and writes none
+    return admitted;
+}
+
 bool look_at_current_op(Request& request) {
     if (!may_hold_protected(request, "admin")) return true;
     // The command's own options, and what any command may have.

@@ -13,4 +13,7 @@ namespace fieldgate::analysis {
 // currentOp, whose fields are a filter on running operations.
 [[nodiscard]] bool look_at_current_op(Request& request);
 
+// profile, whose `filter` says which operations the server keeps.
+[[nodiscard]] bool look_at_profile(Request& request);
+
 }  // namespace fieldgate::analysis

@@ -156,22 +156,29 @@ bool walk_outputs(Pipeline& pipeline, const bson::Element& outputs, config::Sche
     return true;
 }
 
-// Ranges over values that ciphertext does not order.
-bool walk_buckets(Pipeline& pipeline, const bson::Element& stage, std::span<const std::string_view> options) {
+// Ranges over values that ciphertext does not order. `id`: where what they are made of comes to stand.
+bool walk_buckets(Pipeline& pipeline, const bson::Element& stage, std::span<const std::string_view> options,
+                  std::string_view id) {
     Request& request = pipeline.request;
     if (!stage.is_document()) return refuse_stage_shape(pipeline, stage, "an object");
     if (!refuse_duplicates(request, stage.document(), stage.key())) return false;
     config::SchemaNode tree;
     for (const bson::Element& option : stage.document()) {
         const std::string_view key = option.key();
+        const std::size_t literals = request.literals;
         if (key == "groupBy") {
-            if (!require_plain_input(request, option, stage.key())) return false;
+            if (!require_plain_input(request, option, stage.key()) ||
+                !note_constants(request, option, id, literals))
+                return false;
         } else if (key == "output") {
             if (!walk_outputs(pipeline, option, tree)) return false;
         } else if (std::find(options.begin(), options.end(), key) == options.end()) {
             return refuse_stage_shape(pipeline, stage, "no option " + quote(key));
-        } else if (!require_plain_input(request, option, stage.key())) {
-            return false;
+        } else {
+            const bool becomes_value = key != "buckets" && key != "granularity";
+            if (!require_plain_input(request, option, stage.key()) ||
+                (becomes_value && !note_constants(request, option, id, literals)))
+                return false;
         }
     }
     pipeline.set_tree(std::move(tree));
@@ -215,18 +222,21 @@ bool walk_group(Pipeline& pipeline, const bson::Element& stage) {
 
 bool walk_bucket(Pipeline& pipeline, const bson::Element& stage) {
     constexpr std::array<std::string_view, 2> options = {"boundaries", "default"};
-    return walk_buckets(pipeline, stage, options);
+    return walk_buckets(pipeline, stage, options, "_id");
 }
 
 bool walk_bucket_auto(Pipeline& pipeline, const bson::Element& stage) {
     constexpr std::array<std::string_view, 2> options = {"buckets", "granularity"};
-    return walk_buckets(pipeline, stage, options);
+    return walk_buckets(pipeline, stage, options, "_id.");  // _id: { min, max }
 }
 
 bool walk_sort_by_count(Pipeline& pipeline, const bson::Element& stage) {
+    Request& request = pipeline.request;
     Value value;
-    if (!evaluate(pipeline.request, stage, nullptr, value)) return false;
-    if (!tell_apart(pipeline.request, "Aggregation stage $sortByCount", value)) return false;
+    const std::size_t literals = request.literals;
+    if (!evaluate(request, stage, nullptr, value) || !note_constants(request, stage, "_id", literals) ||
+        !tell_apart(request, "Aggregation stage $sortByCount", value))
+        return false;
     config::SchemaNode tree;
     put_at(tree, "_id", std::move(value.node));
     pipeline.set_tree(std::move(tree));

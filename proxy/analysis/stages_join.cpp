@@ -53,15 +53,19 @@ bool admit_constants(Request& request, const std::set<std::string>& literal_path
     for (std::string_view path : literal_paths) {
         const bool or_below = path.ends_with('.');
         if (or_below) path.remove_suffix(1);
+        const bool anywhere = path.empty();
         const Resolution::Kind there = resolve(other, path).kind;
-        if (there == Resolution::Kind::plain || (there == Resolution::Kind::parent && !or_below) ||
-            !resolve(own, path).is_plain())
-            continue;
-        return request.refuse(
-            code::operation_not_on_encrypted,
-            "A constant cannot stand in for an encrypted field: aggregation stage $unionWith "
-            "would put that at " +
-                quote(path) + " beside encrypted values. Give it another name.");
+        const bool beside = anywhere ? !is_plain(other)
+                                     : there != Resolution::Kind::plain &&
+                                           (there != Resolution::Kind::parent || or_below) &&
+                                           resolve(own, path).is_plain();
+        if (beside)
+            return request.refuse(
+                code::operation_not_on_encrypted,
+                "A constant cannot stand in for an encrypted field: aggregation stage $unionWith would put "
+                "that at " +
+                    (anywhere ? "a name that is computed" : quote(path)) +
+                    " beside encrypted values. Give it another name.");
     }
     return true;
 }
@@ -238,7 +242,11 @@ bool walk_lookup(Pipeline& pipeline, const bson::Element& stage) {
     if (options.pipeline) {
         const std::size_t outer = request.variables.size();
         if (options.let && !bind_variables(request, *options.let, nullptr)) return false;
-        if (!walk_inner(pipeline, *options.pipeline, Pipeline::Kind::joined, foreign, foreign)) return false;
+        std::set<std::string> literal_paths;
+        if (!walk_inner(pipeline, *options.pipeline, Pipeline::Kind::joined, foreign, foreign,
+                        &literal_paths) ||
+            !note_inner_constants(request, options.as->string(), literal_paths))
+            return false;
         request.variables.resize(outer);
     } else if (options.let) {
         return refuse_stage_shape(pipeline, stage, "a pipeline for its variables");
@@ -327,7 +335,9 @@ bool walk_facet(Pipeline& pipeline, const bson::Element& stage) {
             facet.key().starts_with('$'))
             return refuse_stage_shape(pipeline, stage, "a name and a pipeline for each facet");
         std::shared_ptr<const config::SchemaNode> result;
-        if (!walk_inner(pipeline, facet, Pipeline::Kind::facet, pipeline.tree, result) ||
+        std::set<std::string> literal_paths;
+        if (!walk_inner(pipeline, facet, Pipeline::Kind::facet, pipeline.tree, result, &literal_paths) ||
+            !note_inner_constants(pipeline.request, facet.key(), literal_paths) ||
             !pipeline.request.charge(count_nodes(*result)) || !pipeline.request.charge_child(tree))
             return false;
         put_at(tree, facet.key(), array_of(result->clone()));

@@ -122,6 +122,7 @@ bool walk_statistics(Pipeline& pipeline, const bson::Element& stage) {
     if (!stage.is_document()) return refuse_stage_shape(pipeline, stage, "an object");
     if (!walk_plain_condition(pipeline.request, stage)) return false;
     pipeline.set_tree(config::SchemaNode());
+    pipeline.request.stored = nullptr;  // the names in them are the server's own
     return true;
 }
 

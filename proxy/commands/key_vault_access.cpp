@@ -147,6 +147,8 @@ std::optional<crypto::KeyId> parse_key_id(std::string_view text) {
 std::optional<std::string> alt_name_problem(const std::string& name) {
     if (name.empty()) return "a name cannot be empty";
     if (!keys::is_utf8(name)) return "a name must be UTF-8";
+    if (name.size() > keys::alt_name_bytes_max)
+        return "a name has " + std::to_string(keys::alt_name_bytes_max) + " bytes at most";
     return std::nullopt;
 }
 

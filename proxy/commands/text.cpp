@@ -3,12 +3,22 @@
 #include <algorithm>
 
 #include "config/bson_types.hpp"
+#include "proxy/observe/utf8.hpp"
 
 namespace fieldgate::commands {
 
 std::string printable(std::string_view text) {
     std::string out;
-    for (const char c : text) out += (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) ? '?' : c;
+    while (!text.empty()) {
+        const std::size_t sequence_bytes = observe::utf8_sequence_bytes(text);
+        const std::string_view sequence = text.substr(0, sequence_bytes);
+        if (sequence_bytes != 0 && observe::is_shown(sequence)) {
+            out += sequence;
+        } else {
+            out += '?';
+        }
+        text.remove_prefix(std::max<std::size_t>(sequence_bytes, 1));
+    }
     return out;
 }
 

@@ -13,7 +13,7 @@
 namespace fieldgate::commands {
 
 // What goes to a terminal: names are chosen by whoever may write the key vault, the collection or the
-// command.
+// command. What a terminal would not show as itself (observe/utf8.hpp) becomes '?'.
 std::string printable(std::string_view text);
 
 std::string joined(const std::vector<std::string>& texts);

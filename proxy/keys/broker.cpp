@@ -65,7 +65,7 @@ void Broker::request(const KeyRequest& keys, Done done) {
     }
     for (const crypto::KeyId& id : waiting.ids) enqueue(id);
     for (const std::string& name : waiting.alt_names) {
-        if (!flight_ || !flight_->alt_names.contains(name)) queued_names_.insert(name);
+        if (!flight_ || !flight_->alt_names.contains(name)) queued_names_.push(name);
     }
     waiting_.push_back(std::move(waiting));
     send_query();
@@ -76,7 +76,7 @@ bool Broker::is_under_way(const crypto::KeyId& id) const {
 }
 
 void Broker::enqueue(const crypto::KeyId& id) {
-    if (!is_under_way(id)) queued_ids_.insert(id);
+    if (!is_under_way(id)) queued_ids_.push(id);
 }
 
 bool Broker::answer_id(const crypto::KeyId& id, KeyResult& result, Clock::time_point now) {
@@ -121,11 +121,11 @@ void Broker::send_query() {
     if (flight_ || (queued_ids_.empty() && queued_names_.empty())) return;
     Flight flight;
     flight.sent = options_.now();
-    while (!queued_ids_.empty() && flight.ids.size() < query_keys_max) {
-        flight.ids.insert(queued_ids_.extract(queued_ids_.begin()));
-    }
+    // Half of the room is for either kind, and what one leaves for the other.
+    const std::size_t ids_max = query_keys_max - std::min(queued_names_.size(), query_keys_max / 2);
+    while (!queued_ids_.empty() && flight.ids.size() < ids_max) flight.ids.insert(queued_ids_.pop());
     while (!queued_names_.empty() && flight.ids.size() + flight.alt_names.size() < query_keys_max) {
-        flight.alt_names.insert(queued_names_.extract(queued_names_.begin()));
+        flight.alt_names.insert(queued_names_.pop());
     }
     // A name that was resolved is asked for along with its key, to see when it was moved; and the other way
     // round.
@@ -144,7 +144,7 @@ void Broker::send_query() {
 // What one reply of the key vault says, before any of it is believed.
 class Broker::Reading {
  public:
-    Reading(const Flight& flight, const KeyVault::Found& found) {
+    Reading(const Flight& flight, const KeyVault::Found& found) : flight_(flight) {
         for (const bson::Buffer& document : found.documents) {
             auto key = parse_key_document(document);
             if (!key) {
@@ -177,7 +177,10 @@ class Broker::Reading {
  private:
     void add(KeyDocument key) {
         const crypto::KeyId id = key.id;
-        for (const std::string& name : key.alt_names) holders_[name].push_back(id);
+        // One document may hold a hundred thousand names.
+        for (const std::string& name : std::exchange(key.alt_names, {})) {
+            if (flight_.alt_names.contains(name)) holders_[name].push_back(id);
+        }
         if (!keys_.emplace(id, std::move(key)).second) {
             broken_ids_[id] = "the key vault returned two documents for it";
         }
@@ -185,9 +188,12 @@ class Broker::Reading {
     void add_broken(const KeyClaims& claims, const boost::system::error_code& error) {
         const std::string why = "its document cannot be used: " + error.message();
         for (const crypto::KeyId& id : claims.ids) broken_ids_[id] = why;
-        for (const std::string& name : claims.alt_names) broken_names_[name] = why;
+        for (const std::string& name : claims.alt_names) {
+            if (flight_.alt_names.contains(name)) broken_names_[name] = why;
+        }
     }
 
+    const Flight& flight_;
     std::map<crypto::KeyId, KeyDocument> keys_;
     std::map<crypto::KeyId, std::string> broken_ids_;
     std::map<std::string, std::vector<crypto::KeyId>> holders_;
@@ -286,12 +292,18 @@ void Broker::on_unwrapped(const crypto::KeyId& id, const std::string& provider, 
                           crypto::kms::Result<crypto::DataKey> material) {
     unwrapping_.erase(id);
     end_refresh(id);
-    if (material) {
+    if (material && is_changed(id, *material)) {
+        ++counters_.keys_changed;
+        fail_id(id, id_text(id) + ": KMS provider `" + provider +
+                        "` unwraps another data key from its document than it did first; if that is meant, "
+                        "restart fieldgate to accept it");
+    } else if (material) {
         const Clock::time_point now = options_.now();
         const auto before = ready_.find(id);
         Ready ready;
         ready.key.material = std::make_shared<const crypto::DataKey>(std::move(*material));
         ready.key.expires = std::max(sent + options_.cache_lifetime, now + lifetime_min);
+        ready.provider = provider;
         ready.sent = sent;
         if (before != ready_.end()) ready.requested = before->second.requested;
         ready.refresh_at =
@@ -310,6 +322,12 @@ void Broker::on_unwrapped(const crypto::KeyId& id, const std::string& provider, 
     if (!is_reading_) settle_waiting();
 }
 
+// Whether another data key than this one was here under the UUID.
+bool Broker::is_changed(const crypto::KeyId& id, const crypto::DataKey& key) {
+    const crypto::KeyFingerprint fingerprint = crypto::fingerprint_of(key);
+    return first_seen_.try_emplace(id, fingerprint).first->second != fingerprint;
+}
+
 // True: the key is there and good for a while, the next attempt comes by itself.
 bool Broker::keep_in_use(const crypto::KeyId& id, const std::string& why, const std::string& detail) {
     const auto at = ready_.find(id);
@@ -324,26 +342,32 @@ bool Broker::keep_in_use(const crypto::KeyId& id, const std::string& why, const 
     return true;
 }
 
-// With the last of a batch the next one may start.
+// With the last of a provider's batch its next one may start.
 void Broker::end_refresh(const crypto::KeyId& id) {
-    if (refreshing_.erase(id) != 0 && refreshing_.empty()) refresh_more_ = true;
+    const auto ended = refreshing_.extract(id);
+    if (ended &&
+        std::ranges::none_of(refreshing_, [&](const auto& other) { return other.second == ended.mapped(); }))
+        refresh_more_ = true;
 }
 
-// The ones that end first, if there are many.
+// The ones that end first, if there are many. Each provider has its own room: one that hangs must not keep
+// the others' keys from being refetched.
 void Broker::refresh_keys() {
     const Clock::time_point now = options_.now();
+    std::map<std::string_view, std::size_t> under_way;
+    for (const auto& [id, provider] : refreshing_) ++under_way[provider];
     std::vector<std::pair<Clock::time_point, crypto::KeyId>> due;
     for (const auto& [id, ready] : ready_) {
         const bool is_used = ready.requested >= ready.sent;
         if (!is_used || ready.refresh_at > now || ready.key.expires <= now) continue;
         if (!is_under_way(id) && !queued_ids_.contains(id)) due.emplace_back(ready.key.expires, id);
     }
-    const std::size_t room = refreshes_max - std::min(refreshes_max, refreshing_.size());
-    const std::size_t count = std::min(due.size(), room);
-    std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(count));
-    for (std::size_t i = 0; i < count; ++i) {
-        refreshing_.insert(due[i].second);
-        queued_ids_.insert(due[i].second);
+    std::ranges::sort(due);
+    for (const auto& [expires, id] : due) {
+        const std::string& provider = ready_.at(id).provider;
+        if (under_way[provider]++ >= refreshes_max) continue;
+        refreshing_.emplace(id, provider);
+        queued_ids_.push(id);
     }
     send_query();
 }
@@ -367,6 +391,8 @@ void Broker::settle_waiting() {
         if (ask_again_for_expired(*current, now)) continue;
         settled.splice(settled.end(), waiting_, current);
     }
+    // Whoever waits has what it asked for.
+    bound_failures();
     // After the loop: a callback may ask for more.
     for (Waiting& waiting : settled) waiting.done(std::move(waiting.result));
     send_query();
@@ -399,14 +425,37 @@ void Broker::tick() {
     std::erase_if(failed_ids_, expired);
     std::erase_if(failed_names_, expired);
     counters_.keys_cached = ready_.size();
+    tell_untold();
     refresh_keys();
 }
 
 FailedKey Broker::failure(std::string errmsg, const std::string& detail) {
     FailedKey failed{{key_error_code, std::move(errmsg)}, options_.now() + options_.failure_lifetime};
     ++counters_.failures;
-    if (options_.on_failure) options_.on_failure(failed.error, detail);
+    tell(failed.error, detail);
     return failed;
+}
+
+void Broker::tell(const KeyError& error, const std::string& detail) {
+    tell_untold();
+    if (++told_ > failures_told_max) {
+        ++untold_;
+    } else if (options_.on_failure) {
+        options_.on_failure(error, detail);
+    }
+}
+
+void Broker::tell_untold() {
+    const Clock::time_point now = options_.now();
+    if (now - told_since_ < options_.failure_lifetime) return;
+    if (untold_ != 0 && options_.on_failures_untold) options_.on_failures_untold(untold_);
+    told_since_ = now;
+    told_ = untold_ = 0;
+}
+
+void Broker::bound_failures() {
+    if (failed_ids_.size() > failures_kept_max) failed_ids_.clear();
+    if (failed_names_.size() > failures_kept_max) failed_names_.clear();
 }
 
 void Broker::fail_id(const crypto::KeyId& id, const std::string& why, const std::string& detail) {
@@ -424,6 +473,7 @@ BrokerCounts Broker::counts() const {
             .refreshes_failed = counters_.refreshes_failed,
             .failures = counters_.failures,
             .names_moved = counters_.names_moved,
+            .keys_changed = counters_.keys_changed,
             .keys_cached = counters_.keys_cached,
             .kms = kms_.counts()};
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "crypto/key_material.hpp"
 #include "crypto/secret.hpp"
 #include "proxy/bson/builder.hpp"
 #include "proxy/keys/key_document.hpp"
@@ -49,9 +51,11 @@ struct BrokerOptions {
     std::function<void(const std::string& alt_name, const crypto::KeyId& pinned,
                        const crypto::KeyId& claimed)>
         on_name_moved = {};
-    // For the log. Once per failure_lifetime and key. `detail` is what the key manager said, for the
-    // operator, or empty.
+    // For the log. Once per failure_lifetime and key, and at most failures_told_max times in that time:
+    // clients may name keys. `detail` is what the key manager said, for the operator, or empty.
     std::function<void(const KeyError& error, const std::string& detail)> on_failure = {};
+    // For the log. So many failures were not told in the time that is over.
+    std::function<void(std::uint64_t count)> on_failures_untold = {};
     // For the log. A key could not be refetched ahead of time and is used until it expires; once until it
     // succeeds again.
     std::function<void(const KeyError& error, const std::string& detail)> on_refresh_failure = {};
@@ -64,7 +68,8 @@ struct BrokerCounts {
     std::uint64_t refreshes_failed = 0;  // keys that were refetched ahead of time in vain, each time
     std::uint64_t failures = 0;          // answers that said that a key or name is not to be had
     std::uint64_t names_moved = 0;
-    std::uint64_t keys_cached = 0;  // now
+    std::uint64_t keys_changed = 0;  // answers that brought another data key than the first, each time
+    std::uint64_t keys_cached = 0;   // now
     std::vector<KmsCount> kms;
 };
 
@@ -81,6 +86,10 @@ struct BrokerCounts {
 // whoever can write the key vault must not be able to move a name to another key. A name that was moved is
 // refused.
 //
+// So does a data key with its UUID: rewrapping never changes it, and whoever can write the key vault must not
+// be able to have new values encrypted with a key that he knows, or with another tenant's. A document that
+// unwraps to another data key than it did first is refused.
+//
 // Keys expire a fixed time after they were asked for and are erased. Those that are used are refetched in the
 // background from an eighth of that time on (a quarter, above 50 keys), key vault and key manager both, so
 // that an outage of either that is shorter than the rest is not noticed: a failed attempt leaves the key as
@@ -95,7 +104,10 @@ class Broker {
  public:
     static constexpr std::chrono::milliseconds lifetime_min{1000};
     static constexpr std::size_t query_keys_max = 1000;
-    // At a time, so that clients who wait for a key do not stand behind them for long.
+    static constexpr std::size_t failures_told_max = 50;
+    // Failures that are remembered; above that all of them are forgotten and asked for again.
+    static constexpr std::size_t failures_kept_max = 10'000;
+    // At a time and for each provider, so that clients who wait for a key do not stand behind them for long.
     static constexpr std::size_t refreshes_max = 32;
 
     Broker(KeyVault& vault, Kms& kms, BrokerOptions options);
@@ -114,6 +126,7 @@ class Broker {
  private:
     struct Ready {
         ReadyKey key;
+        std::string provider;
         Clock::time_point sent;       // the query that brought it
         Clock::time_point requested;  // last
         Clock::time_point refresh_at;
@@ -132,12 +145,35 @@ class Broker {
         Clock::time_point sent;
         bool contains(const KeyDocument& key) const;
     };
+    // Each once, in the order in which they came: nobody's keys wait for ever behind those of somebody who
+    // keeps on asking for others.
+    template <class Key>
+    class Queue {
+     public:
+        void push(const Key& key) {
+            if (members_.insert(key).second) order_.push_back(key);
+        }
+        Key pop() {
+            Key key = std::move(order_.front());
+            order_.pop_front();
+            members_.erase(key);
+            return key;
+        }
+        bool contains(const Key& key) const { return members_.contains(key); }
+        bool empty() const { return order_.empty(); }
+        std::size_t size() const { return order_.size(); }
+
+     private:
+        std::deque<Key> order_;
+        std::set<Key> members_;
+    };
     struct Counters {
         std::atomic<std::uint64_t> queries{0};
         std::atomic<std::uint64_t> queries_failed{0};
         std::atomic<std::uint64_t> refreshes_failed{0};
         std::atomic<std::uint64_t> failures{0};
         std::atomic<std::uint64_t> names_moved{0};
+        std::atomic<std::uint64_t> keys_changed{0};
         std::atomic<std::uint64_t> keys_cached{0};
     };
     class Reading;
@@ -154,6 +190,7 @@ class Broker {
     void unwrap(const KeyDocument& key, Clock::time_point sent);
     void on_unwrapped(const crypto::KeyId& id, const std::string& provider, Clock::time_point sent,
                       crypto::kms::Result<crypto::DataKey> material);
+    bool is_changed(const crypto::KeyId& id, const crypto::DataKey& key);
     void refresh_keys();
     void end_refresh(const crypto::KeyId& id);
     void settle_waiting();
@@ -162,6 +199,9 @@ class Broker {
     void fail_id(const crypto::KeyId& id, const std::string& why, const std::string& detail = {});
     void fail_name(const std::string& alt_name, const std::string& why);
     FailedKey failure(std::string errmsg, const std::string& detail);
+    void tell(const KeyError& error, const std::string& detail);
+    void tell_untold();
+    void bound_failures();
 
     KeyVault& vault_;
     Kms& kms_;
@@ -171,15 +211,20 @@ class Broker {
     std::unordered_map<crypto::KeyId, FailedKey> failed_ids_;
     std::map<std::string, FailedKey> failed_names_;
     std::map<std::string, crypto::KeyId> pinned_;
+    std::unordered_map<crypto::KeyId, crypto::KeyFingerprint> first_seen_;
     std::map<std::string, KeyError> moved_;  // pinned, but claimed by another key when last seen
 
     std::list<Waiting> waiting_;
-    std::set<crypto::KeyId> queued_ids_;
-    std::set<std::string> queued_names_;
+    Queue<crypto::KeyId> queued_ids_;
+    Queue<std::string> queued_names_;
     std::optional<Flight> flight_;
     std::set<crypto::KeyId> unwrapping_;
-    std::set<crypto::KeyId> refreshing_;  // refetched ahead of time; each is queued, in flight or unwrapping
+    // Refetched ahead of time, with their providers; each is queued, in flight or unwrapping.
+    std::map<crypto::KeyId, std::string> refreshing_;
     bool refresh_more_ = false;
+    Clock::time_point told_since_;  // on_failure
+    std::uint64_t told_ = 0;
+    std::uint64_t untold_ = 0;
     bool is_reading_ = false;  // a reply of the key vault: settle once at its end
     Counters counters_;
 };

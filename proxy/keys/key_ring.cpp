@@ -20,6 +20,11 @@ KeyRing::Named KeyRing::find_name(std::string_view alt_name, Clock::time_point n
 }
 
 void KeyRing::put(const KeyResult& result) {
+    if (failures_put_ > failures_max) {
+        std::erase_if(entries_, [](const auto& item) { return item.second.error.has_value(); });
+        std::erase_if(names_, [](const auto& item) { return item.second.error.has_value(); });
+        failures_put_ = 0;
+    }
     for (const auto& [id, answer] : result.ids) {
         Entry entry;
         if (const auto* ready = std::get_if<ReadyKey>(&answer)) {
@@ -38,6 +43,7 @@ void KeyRing::put(const KeyResult& result) {
             const auto& failed = std::get<FailedKey>(answer);
             entry.expires = failed.expires;
             entry.error = failed.error;
+            ++failures_put_;
         }
         entries_.insert_or_assign(id, std::move(entry));
     }
@@ -49,6 +55,7 @@ void KeyRing::put(const KeyResult& result) {
             const auto& failed = std::get<FailedKey>(answer);
             entry.expires = failed.expires;
             entry.error = failed.error;
+            ++failures_put_;
         }
         names_.insert_or_assign(name, std::move(entry));
     }

@@ -32,6 +32,10 @@ struct KeyError {
     std::string errmsg;
 };
 
+// Of one alternative name that clients and the command line may ask for: it stands in questions, error texts
+// and logs.
+inline constexpr std::size_t alt_name_bytes_max = 512;
+
 // What a message lacks. Asked of the broker in one go.
 struct KeyRequest {
     std::vector<crypto::KeyId> ids{};
@@ -74,6 +78,8 @@ class KeyRing {
     };
     Named find_name(std::string_view alt_name, Clock::time_point now);
 
+    // Errors are forgotten when there are more of them than failures_max, those of `result` excepted.
+    static constexpr std::size_t failures_max = 20'000;
     void put(const KeyResult& result);
     // Erases what has expired; called from time to time so that revoked keys leave memory.
     void expire(Clock::time_point now);
@@ -92,6 +98,7 @@ class KeyRing {
     crypto::Random& random_;
     std::unordered_map<crypto::KeyId, Entry> entries_;
     std::map<std::string, NameEntry, std::less<>> names_;
+    std::size_t failures_put_ = 0;  // since errors were last forgotten
 };
 
 }  // namespace fieldgate::keys

@@ -74,7 +74,8 @@ class Kms::Engine : public std::enable_shared_from_this<Kms::Engine> {
         bool is_pumping = false;
         std::uint64_t login = 0;  // the task that logs in, or 0
         std::uint64_t login_number = 0;
-        std::vector<std::uint64_t> waiting;  // for the login
+        std::optional<std::chrono::steady_clock::time_point> logged_in;  // last
+        std::vector<std::uint64_t> waiting;                              // for the login
     };
     struct Entry {
         State& state;
@@ -232,7 +233,9 @@ void Kms::Engine::on_failure(std::uint64_t id, Failure failure,
         task.has_logged_in_afresh = true;
         // Of many operations that fail at once, the first makes the others' login.
         const bool is_renewed = entry.state.login != 0 || entry.state.login_number != task.login_number;
-        if (is_renewed || provider.forget_login()) {
+        const auto& logged_in = entry.state.logged_in;
+        const bool is_fresh = logged_in && options_.steady_now() - *logged_in < options_.login_fresh;
+        if (is_renewed || (!is_fresh && provider.forget_login())) {
             task.last_failure = std::move(failure);
             task.operation->restart();
             task.has_login = false;
@@ -307,7 +310,10 @@ void Kms::Engine::finish_login(State& state, const std::optional<Failure>& failu
         count(state.name, KmsCall::login, logged ? &*logged : nullptr);
     }
     state.login = 0;
-    if (!failure) ++state.login_number;
+    if (!failure) {
+        ++state.login_number;
+        state.logged_in = options_.steady_now();
+    }
     for (const std::uint64_t id : std::exchange(state.waiting, {})) {
         const auto at = tasks_.find(id);
         if (at == tasks_.end()) continue;  // the Kms ended in a callback

@@ -279,7 +279,9 @@ Result<std::unique_ptr<UnwrapOperation>> AwsProvider::unwrap(
             if (!login) return login.error();
             return crypto::kms::aws_decrypt_request(endpoint, description, wrapped, **login, now);
         },
-        &crypto::kms::aws_read_decrypted);
+        [description = *description](const Reply& reply) {
+            return crypto::kms::aws_read_decrypted(reply, description);
+        });
 }
 
 Result<std::unique_ptr<WrapOperation>> AwsProvider::wrap(const crypto::kms::MasterKeyDescription& master_key,

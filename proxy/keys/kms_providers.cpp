@@ -79,11 +79,19 @@ KmsEnvironment system_environment() {
         return value == nullptr ? std::nullopt : std::optional<std::string>(value);
     };
     environment.read_file = [](const std::filesystem::path& file) -> Result<SecretBuffer> {
+        const auto unreadable = [&](const std::string& why) {
+            return Failure{.kind = Failure::Kind::credentials,
+                           .code = "file_unreadable",
+                           .text = file.string() + ": " + why};
+        };
+        // Opening a pipe waits for its writer, and everybody's keys would wait with it.
+        std::error_code error;
+        if (const auto status = std::filesystem::status(file, error);
+            std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+            return unreadable("it is no regular file");
         auto contents = crypto::read_secret_file(file.string());
         if (contents) return std::move(*contents);
-        return Failure{.kind = Failure::Kind::credentials,
-                       .code = "file_unreadable",
-                       .text = file.string() + ": " + contents.error().message()};
+        return unreadable(contents.error().message());
     };
     return environment;
 }

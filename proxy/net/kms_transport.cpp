@@ -142,6 +142,7 @@ struct KmsTransport::State {
     asio::awaitable<void> exchange_bytes(Exchange& exchange, std::optional<Result<Reply>>& outcome);
     asio::awaitable<void> exchange_on_host(Exchange& exchange, Host& host,
                                            std::optional<Result<Reply>>& outcome);
+    static std::unique_ptr<Stream> take_idle(Host& host);
     asio::awaitable<bool> wait_for_turn(Exchange& exchange, Host& host);
     void give_turn(const HostKey& key);
     asio::awaitable<std::unique_ptr<Stream>> open(Exchange& exchange, std::optional<Failure>& failure);
@@ -247,12 +248,9 @@ asio::awaitable<void> KmsTransport::State::exchange_on_host(Exchange& exchange, 
             outcome.emplace(why_ended(exchange));
             co_return;
         }
-        std::unique_ptr<Stream> stream;
-        const bool is_reused = !host.idle.empty();
-        if (is_reused) {
-            stream = std::move(host.idle.back().stream);
-            host.idle.pop_back();
-        } else {
+        std::unique_ptr<Stream> stream = take_idle(host);
+        const bool is_reused = stream != nullptr;
+        if (!is_reused) {
             std::optional<Failure> failure;
             stream = co_await open(exchange, failure);
             if (failure) {
@@ -293,6 +291,17 @@ asio::awaitable<void> KmsTransport::State::exchange_on_host(Exchange& exchange, 
         }
         co_return;
     }
+}
+
+// One that is still open and holds nothing. What a key manager sent after its last reply (a second answer to
+// the request before, say) would be taken for the answer to the next one, and be another key's.
+std::unique_ptr<Stream> KmsTransport::State::take_idle(Host& host) {
+    while (!host.idle.empty()) {
+        std::unique_ptr<Stream> stream = std::move(host.idle.back().stream);
+        host.idle.pop_back();
+        if (stream->is_quiet()) return stream;
+    }
+    return nullptr;
 }
 
 // Writes the request and reads until the reply is complete or cannot become so.
@@ -402,6 +411,9 @@ Failure KmsTransport::State::why_ended(const Exchange& exchange) const {
 }
 
 void KmsTransport::State::keep(Host& host, std::unique_ptr<Stream> stream) {
+    std::size_t idle_count = 0;
+    for (const auto& [key, other] : hosts) idle_count += other.idle.size();
+    if (idle_count >= options.idle_max) return;
     host.idle.push_back({std::move(stream), Clock::now()});
     if (!is_sweeping) close_idle();
 }

@@ -13,6 +13,7 @@ namespace fieldgate::net {
 
 struct KmsTransportOptions {
     std::chrono::milliseconds idle_timeout{30000};  // a connection that nobody uses is closed
+    std::size_t idle_max = 64;        // of all providers and endpoints together: key documents name endpoints
     std::size_t connections_max = 4;  // for each provider and endpoint; more requests wait, within their time
 };
 
@@ -20,8 +21,9 @@ struct KmsTransportOptions {
 // so, on a thread of its own. Host names and IP addresses are verified against the certificate. Each provider
 // has connections of its own, with its own authorities and client certificate.
 //
-// A request on a connection that had served before, and that ends without a byte of the reply, is sent once
-// more on a new one: the key manager may have closed it at the same moment.
+// A connection is used again only if nothing has come on it since its last reply. A request on a connection
+// that had served before, and that ends without a byte of the reply, is sent once more on a new one: the key
+// manager may have closed it at the same moment.
 class KmsTransport final : public keys::KmsTransport {
  public:
     // Reads certificates; std::runtime_error names the provider and the file.

@@ -4,9 +4,9 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <map>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -14,9 +14,40 @@
 namespace fieldgate::net {
 namespace {
 
-// Threads that a resolver keeps waiting; more questions are refused.
-constexpr int threads_max = 16;
-std::atomic<int> thread_count{0};
+// Threads that the system's resolver keeps waiting: of one host, so that a name that nobody answers for does
+// not keep others from being asked for, and of all. More questions are refused.
+constexpr std::size_t threads_of_host_max = 4;
+constexpr std::size_t threads_max = 64;
+
+// Which questions are under way. Never destroyed: threads that nobody waits for may end after any static.
+class Questions {
+ public:
+    bool begin(const std::string& host) {
+        const std::lock_guard lock(mutex_);
+        if (count_ >= threads_max) return false;
+        std::size_t& count_of_host = hosts_[host];
+        if (count_of_host >= threads_of_host_max) return false;
+        ++count_of_host;
+        ++count_;
+        return true;
+    }
+    void end(const std::string& host) {
+        const std::lock_guard lock(mutex_);
+        const auto at = hosts_.find(host);
+        if (--at->second == 0) hosts_.erase(at);
+        --count_;
+    }
+
+ private:
+    std::mutex mutex_;
+    std::map<std::string, std::size_t> hosts_;
+    std::size_t count_ = 0;
+};
+
+Questions& questions() {
+    static Questions& questions = *new Questions;
+    return questions;
+}
 
 struct FreeAddresses {
     void operator()(addrinfo* addresses) const noexcept { freeaddrinfo(addresses); }
@@ -46,8 +77,7 @@ Lookup::Lookup(asio::io_context& context, const std::string& host)
     }
     shared_->context = &context;
     shared_->answered = &answered_;
-    if (++thread_count > threads_max) {
-        --thread_count;
+    if (!questions().begin(host)) {
         shared_->error = "the system's resolver does not answer";
         shared_->is_answered = true;
         return;
@@ -56,10 +86,10 @@ Lookup::Lookup(asio::io_context& context, const std::string& host)
         std::thread([shared = shared_, host] {
             pthread_setname_np(pthread_self(), "kms-resolve");
             ask(shared, host);
-            --thread_count;
+            questions().end(host);
         }).detach();
     } catch (const std::system_error& error) {
-        --thread_count;
+        questions().end(host);
         shared_->error = error.what();
         shared_->is_answered = true;
     }

@@ -249,6 +249,13 @@ asio::awaitable<error_code> Stream::wait_for(Wait wait) {
     co_return ec;
 }
 
+bool Stream::is_quiet() {
+    if (!socket_.is_open() || (ssl_ && SSL_has_pending(ssl_.get()) == 1)) return false;
+    char byte = 0;
+    const ssize_t byte_count = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return byte_count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
 void Stream::end_writing() {
     if (!socket_.is_open()) return;
     if (ssl_ && tls_established_) {

@@ -67,6 +67,8 @@ class Stream {
     std::uint64_t bytes_written() const { return bytes_written_; }
 
     bool is_open() const { return socket_.is_open(); }
+    // Open, and nothing to read: neither bytes nor an end. Not while a read is under way.
+    bool is_quiet();
     // Ends what is under way with operation_aborted. Idempotent.
     void close();
 

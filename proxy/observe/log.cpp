@@ -11,6 +11,8 @@
 #include <ctime>
 #include <memory>
 
+#include "proxy/observe/utf8.hpp"
+
 namespace fieldgate::observe {
 namespace {
 
@@ -45,31 +47,22 @@ std::string_view level_color(Level level) {
     return "";
 }
 
-// The length of the UTF-8 sequence at the front of `text`, or 0 where there is none (RFC 3629, section 4: no
-// overlong forms, no surrogates, nothing above U+10FFFF).
-std::size_t utf8_sequence_bytes(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-    const auto follows = [&](std::size_t i, std::uint8_t low = 0x80, std::uint8_t high = 0xBF) {
-        return i < text.size() && byte(i) >= low && byte(i) <= high;
-    };
-    const std::uint8_t first = byte(0);
-    if (first < 0x80) return 1;
-    if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-    if (first >= 0xE0 && first <= 0xEF) {
-        const std::uint8_t low = first == 0xE0 ? 0xA0 : 0x80;
-        const std::uint8_t high = first == 0xED ? 0x9F : 0xBF;
-        return follows(1, low, high) && follows(2) ? 3 : 0;
-    }
-    if (first >= 0xF0 && first <= 0xF4) {
-        const std::uint8_t low = first == 0xF0 ? 0x90 : 0x80;
-        const std::uint8_t high = first == 0xF4 ? 0x8F : 0xBF;
-        return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
+void append_escape(std::string& out, std::uint32_t code_point) {
+    constexpr char hex[] = "0123456789abcdef";
+    out += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out += hex[(code_point >> shift) & 0xF];
+}
+
+// Of a sequence of two or three bytes, as all that are not shown are.
+std::uint32_t bmp_code_point(std::string_view sequence) {
+    std::uint32_t code_point =
+        static_cast<std::uint8_t>(sequence[0]) & (sequence.size() == 2 ? 0x1Fu : 0x0Fu);
+    for (const char c : sequence.substr(1))
+        code_point = code_point << 6 | (static_cast<std::uint8_t>(c) & 0x3Fu);
+    return code_point;
 }
 
 void append_json_string(std::string& out, std::string_view text) {
-    constexpr char hex[] = "0123456789abcdef";
     out += '"';
     while (!text.empty()) {
         const std::size_t sequence_bytes = utf8_sequence_bytes(text);
@@ -79,8 +72,10 @@ void append_json_string(std::string& out, std::string_view text) {
             continue;
         }
         const char c = text.front();
-        if (sequence_bytes > 1) {
+        if (sequence_bytes > 1 && is_shown(text.substr(0, sequence_bytes))) {
             out += text.substr(0, sequence_bytes);
+        } else if (sequence_bytes > 1) {
+            append_escape(out, bmp_code_point(text.substr(0, sequence_bytes)));
         } else if (c == '"' || c == '\\') {
             out += '\\';
             out += c;
@@ -90,10 +85,8 @@ void append_json_string(std::string& out, std::string_view text) {
             out += "\\r";
         } else if (c == '\t') {
             out += "\\t";
-        } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-            out += "\\u00";
-            out += hex[(static_cast<unsigned char>(c) >> 4) & 0xF];
-            out += hex[static_cast<unsigned char>(c) & 0xF];
+        } else if (!is_shown(text.substr(0, 1))) {
+            append_escape(out, static_cast<unsigned char>(c));
         } else {
             out += c;
         }
@@ -184,12 +177,10 @@ std::string format_line(LineFormat format, Level level, std::string_view time, s
     if (colored) line += "\x1b[0m";
     line += ' ';
     // A message is our own sentence, spaces and all; one that holds control characters came from a library.
-    bool controls = false;
-    for (const char c : message) controls = controls || (c >= 0 && c < 0x20) || c == 0x7F;
-    if (controls) {
-        append_json_string(line, message);
-    } else {
+    if (is_text_shown(message)) {
         line += message;
+    } else {
+        append_json_string(line, message);
     }
     for (const Field& field : fields) {
         line += ' ';

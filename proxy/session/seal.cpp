@@ -175,6 +175,11 @@ bool Sealer::State::note_named_keys() {
     std::sort(named_keys.begin(), named_keys.end());
     named_keys.erase(std::unique(named_keys.begin(), named_keys.end()), named_keys.end());
     named_keys_found = named_keys.empty();
+    if (std::ranges::any_of(named_keys,
+                            [](std::string_view name) { return name.size() > keys::alt_name_bytes_max; }))
+        return refuse(analysis::code::bad_value, "BadValue",
+                      "a document names its data key (keyId as a JSON pointer) with more than " +
+                          std::to_string(keys::alt_name_bytes_max) + " bytes");
     if (named_keys.size() <= named_keys_max) return true;
     return refuse(analysis::code::bad_value, "BadValue",
                   "the documents name more than " + std::to_string(named_keys_max) +

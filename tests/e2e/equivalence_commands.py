@@ -51,6 +51,7 @@ KINDS = {
     "replaceRoot": True,
     "protected branches": True,
     "match on reshaped": True,
+    "arrays of stages": True,
     "error of the server": True,
     # writing
     "insert": True,
@@ -260,6 +261,7 @@ class Generator(Parts):
         made = self.random.choice([
             {"$cond": [self.comparison("people"), email, phone]}, {"$ifNull": [email, phone]}, {"$ifNull": [email, "none"]},
             {"$ifNull": ["$ssn", 777]}, {"$cond": [self.comparison("people"), "$ssn", 778]}, {"$mergeObjects": [{"ssn": 779}, {"ssn": "$ssn"}]},
+            {"$mergeObjects": [{"$cond": [{"$gt": ["$ward", 2]}, {"ssn": 780}, None]}, {"ssn": "$ssn"}]},
             {"$switch": {"branches": [{"case": {"$gt": ["$ward", 2]}, "then": email}], "default": phone}}])
         return self.aggregate(kind, "people", {"$addFields": {"made": made}})
 
@@ -275,6 +277,20 @@ class Generator(Parts):
              {"$match": {"there.owner": owner}}],
             [{"$project": {"ssn": 0}}, {"$match": {"insurance.policyNumber": policy}}]])
         return self.aggregate(kind, "people", *stages)
+
+    def arrays_of_stages(self, kind):
+        r = self.random
+        owner = self.value(next(f for f in self.fields("accounts") if f.path == "owner"))
+        there = {"$lookup": {"from": "accounts", "let": {"w": "$ward"}, "as": "there", "pipeline": [
+            {"$match": {"$expr": {"$eq": ["$ward", "$$w"]}}}, {"$sort": {"_id": 1}}]}}
+        made, *more = r.choice([
+            [{"$size": "$there"}, {"$match": {"made": {"$gt": 1}}}], [{"$size": "$there.owner"}], [{"$isArray": "$there"}],
+            [{"$first": "$there"}, {"$match": {"made.owner": owner}}], [{"$last": "$there.owner"}, {"$match": {"made": {"$ne": owner}}}],
+            [{"$arrayElemAt": ["$there", r.randrange(-3, 4)]}], [{"$arrayElemAt": ["$there.owner", 0]}],
+            [{"$slice": ["$there", r.randrange(3), 2]}], [{"$reverseArray": "$there"}], [{"$ifNull": [{"$first": "$there.owner"}, owner]}]])
+        if r.random() < 0.3:
+            more.append({"$match": r.choice([{"there": {"$ne": []}}, {"there": []}, {"there": {"$size": 1}}, {"there.1": {"$exists": True}}])})
+        return self.aggregate(kind, "people", there, {"$addFields": {"made": made}}, *more)
 
     def error_of_the_server(self, kind):
         collection = self.collection()

@@ -55,8 +55,15 @@ def test_the_profile(doctor, direct, database, ssn):
                 ask()
 
 
+def test_the_filter_of_the_profiler(doctor, database, ssn):
+    for filter in ({"command.filter.ssn": ssn}, {"$or": [{"op": "query"}, {"command.q": {"ssn": ssn}}]}, {"$expr": {"$eq": ["$command.q.ssn", ssn]}}):
+        with refused(words="the paths that fieldgate's README lists"):
+            doctor[database].command("profile", 0, filter=filter)
+
+
 def test_running_operations(doctor, ssn):
-    operations = [{"$currentOp": {"allUsers": True}}, {"$match": {"active": True, "secs_running": {"$gte": 0}}}]
+    operations = [{"$currentOp": {"allUsers": True}}, {"$match": {"active": True, "secs_running": {"$gte": 0}, "$or": [
+        {"command.createIndexes": {"$exists": True}}, {"op": {"$exists": True}}]}}]
     assert isinstance(list(doctor.admin.aggregate(operations)), list)
     for path in ("command.filter.ssn", "cursor.originatingCommand.filter.ssn", "originatingCommand.ssn"):
         with refused():

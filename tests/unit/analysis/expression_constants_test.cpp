@@ -85,6 +85,53 @@ TEST_F(Constants, inside_objects_are_those_of_their_path) {
                    "not inside");
 }
 
+TEST_F(Constants, in_objects_that_are_laid_over_each_other_are_seen_whatever_makes_them) {
+    // Below: they come out where what is laid over them has nothing.
+    for (const std::string below :
+         {R"({"$arrayToObject": [[["ssn", 777]]]})", R"({"$literal": {"ssn": 777}})",
+          R"({"$setField": {"field": "ssn", "input": {}, "value": 777}})",
+          R"({"$mergeObjects": [{"ssn": 777}]})", R"({"$let": {"vars": {"v": {"ssn": 777}}, "in": "$$v"}})",
+          R"({"$getField": {"field": "a", "input": {"a": {"ssn": 777}}}})"})
+        for (const std::string over : {R"("$$ROOT")", R"({"ssn": "$ssn"})", R"("$plain", {"ssn": "$ssn"})"})
+            expect_refused("{\"$mergeObjects\": [" + below + ", " + over + "]}", "not inside");
+    expect_refused(R"({"$let": {"vars": {"v": {"ssn": 777}}, "in": {"$mergeObjects": ["$$v", "$$ROOT"]}}})",
+                   "not inside");
+    expect_refusal(
+        hospital.aggregate(
+            R"({"$group": {"_id": 1, "x": {"$mergeObjects": {"$mergeObjects": [{"$literal": {"ssn": 777}}, "$$ROOT"]}}}})"),
+        no, "not inside");
+    expect(R"({"$mergeObjects": [{"$cond": ["$a", {"ssn": 777}, null]}, {"ssn": "$ssn"}]})", "x{ssn=?}",
+           {"$mergeObjects[0].$cond[1].ssn=encrypt ssn"});
+    for (const std::string below :
+         {R"({"$literal": {"kind": 777}})", R"({"$ifNull": ["$settings", {"theme": "dark"}]})",
+          R"({"$setField": {"field": "kind", "input": "$plain", "value": 777}})",
+          R"({"$mergeObjects": ["$plain", {"kind": 777}]})", R"({"$arrayToObject": "$pairs"})"})
+        expect("{\"$mergeObjects\": [" + below + R"(, {"ssn": "$ssn"}]})", "x{ssn=?}");
+    // Above: they come out where there are any. Also where the whole document is made of it.
+    for (const std::string over :
+         {R"({"a": {"$ifNull": ["$nothing", 777]}})", R"({"a": {"$cond": ["$b", 777, "$nothing"]}})",
+          R"({"$cond": ["$b", {"a": 777}, null]})", R"({"$literal": {"a": 777}})",
+          R"({"$setField": {"field": "a", "input": "$plain", "value": 777}})",
+          R"({"$arrayToObject": [[["a", 777]]]})"}) {
+        const std::string merged = R"({"$mergeObjects": [{"a": "$ssn"}, )" + over + "]}";
+        expect_refused(merged, "A constant cannot stand in");
+        for (const std::string& stage :
+             {R"({"$replaceWith": )" + merged + "}", R"({"$replaceRoot": {"newRoot": )" + merged + "}}",
+              R"({"$addFields": {"insurance": )" + merged + "}}"})
+            expect_refusal(hospital.aggregate(stage), no, "A constant cannot stand in");
+    }
+    expect_refusal(
+        hospital.aggregate(
+            R"({"$replaceWith": {"$mergeObjects": [{"a": {"b": "$ssn"}}, {"a": {"$cond": ["$c", {"b": 777}, "$d"]}}]}})"),
+        no, "A constant cannot stand in");
+    for (const std::string stages :
+         {R"({"$replaceWith": {"$mergeObjects": ["$$ROOT", {"kind": "x"}]}})",
+          R"({"$replaceWith": {"$mergeObjects": [{"kind": "x"}, "$$ROOT"]}})",
+          R"({"$replaceWith": {"$mergeObjects": ["$insurance", {"k": {"$ifNull": ["$k", "none"]}}]}})",
+          R"({"$addFields": {"insurance": {"$mergeObjects": [{"provider": "none"}, "$insurance"]}}})"})
+        EXPECT_TRUE(hospital.aggregate(stages).passed()) << stages;
+}
+
 TEST_F(Constants, that_cannot_be_encrypted_are_refused) {
     expect_refused(R"({"$ifNull": ["$ssn", "none"]})",
                    "schema requires that type is one of: [ int ] (field 'ssn')", type);
@@ -255,6 +302,69 @@ TEST_F(Constants, do_not_come_to_stand_beside_encrypted_values_in_a_union) {
                 R"({"$lookup": {"from": "wards", "pipeline": [{"$addFields": {"ssn": 777}}], "as": "w"}}, )" +
                 patients)
             .passed());
+}
+
+TEST_F(Constants, come_to_stand_in_a_union_by_any_stage) {
+    const std::string text = "$unionWith would put that at";
+    const auto joined = [](const std::string& inner) {
+        return R"({"$unionWith": {"coll": "wards", "pipeline": [)" + inner + "]}}";
+    };
+    // Documents of no collection.
+    for (const std::string before : {"", R"({"$project": {"ssn": 1}}, )"})
+        expect_refusal(
+            hospital.aggregate(before + R"({"$unionWith": {"pipeline": [{"$documents": [{"ssn": 777}]}]}})"),
+            no, text);
+    EXPECT_TRUE(
+        hospital.aggregate(R"({"$unionWith": {"pipeline": [{"$documents": [{"name": 777}]}]}})").passed());
+    // As what documents are put together by.
+    const std::string by_ssn = R"({"$group": {"_id": "$ssn"}}, )";
+    for (const std::string stage :
+         {R"({"$sortByCount": {"$literal": 777}})", R"({"$sortByCount": {"$cond": ["$a", 777, 778]}})",
+          R"({"$bucket": {"groupBy": "$a", "boundaries": [777, 778]}})",
+          R"({"$bucket": {"groupBy": "$a", "boundaries": ["$b", "$c"], "default": 777}})",
+          R"({"$bucketAuto": {"groupBy": {"$cond": ["$a", 777, 778]}, "buckets": 2}})"})
+        expect_refusal(hospital.aggregate(by_ssn + joined(stage)), no, text);
+    expect_refusal(hospital.aggregate(
+                       R"({"$group": {"_id": {"max": "$ssn"}}}, )" +
+                       joined(R"({"$bucketAuto": {"groupBy": {"$cond": ["$a", 777, 778]}, "buckets": 2}})")),
+                   no, text);
+    for (const std::string stage :
+         {R"({"$sortByCount": "$a"})",
+          R"({"$bucketAuto": {"groupBy": "$a", "buckets": 2, "granularity": "R5"}})"})
+        EXPECT_TRUE(hospital.aggregate(by_ssn + joined(stage)).passed()) << stage;
+    // Inside what pipelines of their own make.
+    const std::string policy = R"([{"$project": {"policyNumber": {"$literal": 777}}}])";
+    for (const std::string& stage : std::vector<std::string>{
+             R"({"$lookup": {"from": "beds", "as": "insurance", "pipeline": )" + policy + "}}",
+             R"({"$lookup": {"as": "insurance", "pipeline": [{"$documents": [{"policyNumber": 777}]}]}})",
+             R"({"$facet": {"insurance": )" + policy + "}}"})
+        for (const std::string unwind : {"", R"({"$unwind": "$insurance"}, )"})
+            expect_refusal(
+                hospital.aggregate(stage + ", " + unwind + R"({"$unionWith": "patients"})", "wards"), no,
+                text);
+    // Under names that are values.
+    const auto replaced = [&](const std::string& with) {
+        return hospital.aggregate(R"({"$replaceWith": )" + with + R"(}, {"$unionWith": "patients"})",
+                                  "wards");
+    };
+    for (
+        const std::string with :
+        {R"({"$arrayToObject": [[["ssn", 777]]]})",
+         R"({"$setField": {"field": "ssn", "input": "$$ROOT", "value": 777}})",
+         R"({"$setField": {"field": {"$literal": "ssn"}, "input": "$$ROOT", "value": 777}})",
+         R"({"$setField": {"field": "$$v", "input": "$$ROOT", "value": 777}})",
+         R"({"$setField": {"field": "a", "input": {"$literal": {"ssn": 777}}, "value": 5}})",
+         R"({"$mergeObjects": ["$$ROOT", {"$arrayToObject": [[["ssn", 777]]]}]})",
+         R"({"$let": {"vars": {"v": {"$arrayToObject": [[["ssn", 777]]]}}, "in": "$$v"}})",
+         R"({"$unsetField": {"field": "a", "input": {"$setField": {"field": "ssn", "input": {}, "value": 777}}}})"})
+        expect_refusal(replaced(with.find("$$v\", \"input") == std::string::npos
+                                    ? with
+                                    : R"({"$let": {"vars": {"v": "ssn"}, "in": )" + with + "}}"),
+                       no, text);
+    for (const std::string with :
+         {R"({"$setField": {"field": "kind", "input": "$$ROOT", "value": 777}})",
+          R"({"$mergeObjects": ["$$ROOT", {"kind": "ward"}]})", R"({"$arrayToObject": "$pairs"})"})
+        EXPECT_TRUE(replaced(with).passed()) << with;
 }
 
 TEST_F(Constants, in_any_number_cost_a_bounded_time_and_room) {

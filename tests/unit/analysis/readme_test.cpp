@@ -113,6 +113,8 @@ std::string_view in_words(ExpressionRule rule) {
                    "or not cannot be used again";
         case ExpressionRule::variables:
             return "followed: variables may stand for encrypted fields";
+        case ExpressionRule::of_array:
+            return "over arrays that stages made, whatever is in them, and over plain ones";
         case ExpressionRule::element_wise:
             return "over plain arrays";
         case ExpressionRule::constant:
@@ -137,7 +139,7 @@ std::string_view in_words(AccumulatorRule rule) {
         case AccumulatorRule::some_of:
         case AccumulatorRule::top:
         case AccumulatorRule::top_of:
-            return "followed; an array of encrypted values cannot be queried again before $unwind";
+            return "followed; of an array of encrypted values only the length can be queried before $unwind";
         case AccumulatorRule::different:
             return "deterministic fields only";
         case AccumulatorRule::counts:

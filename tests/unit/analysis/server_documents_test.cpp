@@ -84,8 +84,13 @@ TEST_F(ServerDocumentsTest, every_row_has_what_passes_and_what_is_refused) {
         }
         for (const std::string path :
              {"o.ssn", "o", "command.filter.ssn", "ssn", "cursor.originatingCommand.filter.ssn", "0"})
-            for (const std::string value : {"5", R"({"$gt": 5})", R"({"$exists": true})", R"({"$in": [5]})"})
+            for (const std::string value : {"5", R"({"$gt": 5})", R"({"$exists": 5})", R"({"$in": [5]})",
+                                            R"({"$exists": true, "$eq": 5})", "{}"})
                 expect_closed(ask("{\"" + path + "\": " + value + "}"), path);
+        // Which operations are of a kind: the manual's own examples ask so.
+        for (const std::string value : {R"({"$exists": true})", R"({"$exists": 0})"})
+            expect_passed(
+                ask(R"({"$or": [{"command.createIndexes": )" + value + R"(}, {"o.drop": )" + value + "}]}"));
     }
 }
 
@@ -150,6 +155,31 @@ TEST_F(ServerDocumentsTest, the_profile_and_running_operations_are_looked_at) {
     expect_refusal(stages(R"({"$currentOp": 5})"), code::failed_to_parse, "an object");
     expect_refusal(stages(R"({"$currentOp": {"$where": "x"}})"), no, "$where");
     expect_refusal(stages(R"({"$currentOp": {}}, {"$fill": {}})"), no, "$fill");
+}
+
+TEST_F(ServerDocumentsTest, a_filter_of_the_profiler_is_one_on_the_profile) {
+    const auto profile = [&](const std::string& more, const std::string& database = "medicalRecords") {
+        return hospital.analyse(R"({"profile": 1, "slowms": 100, "sampleRate": 0.5)" + more +
+                                R"(, "$db": ")" + database + "\"}");
+    };
+    for (const std::string more :
+         {"", R"(, "filter": {"op": "query", "millis": {"$gt": 5}})", R"(, "filter": "unset")",
+          R"(, "filter": {"$expr": {"$gt": ["$millis", 5]}})",
+          R"(, "filter": {"command.find": {"$exists": true}})"})
+        expect_passed(profile(more));
+    for (const std::string database : {"medicalRecords", "admin"}) {
+        expect_closed(profile(R"(, "filter": {"command.filter.ssn": 5})", database), "command.filter.ssn");
+        expect_closed(
+            profile(R"(, "filter": {"$or": [{"op": "query"}, {"command.q": {"ssn": 5}}]})", database),
+            "command.q");
+        expect_refusal(profile(R"(, "filter": {"$expr": {"$eq": ["$command.filter.ssn", 5]}})", database), no,
+                       way_out);
+        expect_refusal(profile(R"(, "filter": {"$where": "x"})", database), no, "$where");
+    }
+    expect_refusal(profile(R"(, "filter": {}, "filter": {"command.filter.ssn": 5})"), code::failed_to_parse,
+                   "duplicate");
+    hospital.config.unlisted_namespaces = config::Config::Unlisted::pass;
+    expect_passed(profile(R"(, "filter": {"command.filter.x": 5})", "shop"));
 }
 
 TEST_F(ServerDocumentsTest, no_form_of_a_value_gets_past) {

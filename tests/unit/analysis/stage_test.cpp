@@ -200,6 +200,9 @@ const std::vector<Answered> answered{
     {"$documents", R"([{"a": 1}])", ""},
     {"$collStats", R"({"count": {}})", ""},
     {"$indexStats", "{}", ""},
+    // Whose names are those of no document.
+    {"$match", R"({"note": "x", "ssn": {"$gt": 5}})", "", {}, R"({"$indexStats": {}}, )"},
+    {"$project", R"({"note": {"$ifNull": ["$note", "none"]}})", "", {}, R"({"$collStats": {}}, )"},
     {"$planCacheStats", "{}", ""},
 };
 

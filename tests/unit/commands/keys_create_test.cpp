@@ -209,8 +209,8 @@ TEST(KeysCreate, refuses_names_that_are_none) {
         std::vector<std::string> names;
         const char* expected;
     };
-    for (const Case& c :
-         {Case{{""}, "cannot be empty"}, Case{{"a\x80"}, "must be UTF-8"}, Case{{"a", "a"}, "twice"}}) {
+    for (const Case& c : {Case{{""}, "cannot be empty"}, Case{{"a\x80"}, "must be UTF-8"},
+                          Case{{"a", "a"}, "twice"}, Case{{std::string(513, 'a')}, "512 bytes at most"}}) {
         Printed printed;
         EXPECT_EQ(create(vault, {.alt_names = c.names}, printed), exit_usage);
         EXPECT_TRUE(says(printed.err, c.expected)) << printed.err.str();

@@ -62,10 +62,14 @@ TEST(KeysList, shows_documents_that_cannot_be_used_as_such) {
 
 TEST(KeysList, lets_no_control_character_reach_the_terminal) {
     VaultStand vault;
-    vault.add(7, {"a\x1b[2Jb"});
+    vault.add(7, {"a\x1b[2Jb",
+                  "c\xC2\x9B"
+                  "2J",
+                  "d\xE2\x80\xAE"
+                  "e"});
     Printed printed;
     EXPECT_EQ(list_keys(vault.clinic.file, false, printed.console()), exit_ok);
-    EXPECT_TRUE(says(printed.out, "a?[2Jb")) << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "a?[2Jb, c?2J, d?e")) << printed.out.str();
 }
 
 TEST(KeysList, says_when_there_is_none_and_when_there_is_no_answer) {

@@ -90,6 +90,13 @@ TEST(KeyMaterial, a_written_master_key_is_base64_that_reads_back) {
     }
 }
 
+TEST(KeyMaterial, a_fingerprint_is_the_sha_256_of_the_key) {
+    const Bytes sevens(key_bytes, 7);
+    const Bytes expected = from_hex("d37df6f5b7150e69fc713077a1c0e220862c5271667d6661e2b5c0f5b0752ffc");
+    const KeyFingerprint fingerprint = fingerprint_of(make_data_key(sevens).value());
+    EXPECT_TRUE(std::ranges::equal(fingerprint, expected));
+}
+
 TEST(KeyMaterial, a_new_key_is_what_the_generator_gives) {
     FixedRandom random(7);
     EXPECT_TRUE(generate_key(random).value() == test_key());

@@ -94,6 +94,9 @@ TEST(KmsAws, the_host_follows_from_the_region) {
     for (const std::string_view region : {""sv, "evil.example/"sv, "a.b"sv, "EU-WEST-1"sv, "eu_west"sv,
                                           "-a"sv, "a-"sv, "eu west"sv, "a\r\nX: y"sv, "a\0"sv, "\xc3\xa4"sv})
         EXPECT_EQ(host(region), "refused region_not_valid") << region;
+    // A bucket called "kms".
+    for (const std::string_view region : {"s3", "s3-eu-west-1", "s3-accelerate"})
+        EXPECT_EQ(host(region), "refused region_not_valid") << region;
     EXPECT_EQ(host(std::string(64, 'a')), "refused region_not_valid");
 }
 
@@ -112,9 +115,9 @@ TEST(KmsAws, credentials_go_to_kms_and_to_listed_hosts_only) {
     for (const std::string_view other :
          {"evil.example", "kms.eu-west-1.amazonaws.com.evil.example",
           "abc.execute-api.eu-west-1.amazonaws.com", "ec2-1-2-3-4.eu-west-1.compute.amazonaws.com",
-          "s3.amazonaws.com", "kms.amazonaws.com", "kms.a.b.amazonaws.com",
-          "kms.eu-west-1.amazonaws.com:8443", "x.vpce-svc-1.eu-west-1.vpce.amazonaws.com", "kms.intern",
-          "127.0.0.1", "localhost"})
+          "s3.amazonaws.com", "kms.s3.amazonaws.com", "kms.s3-eu-west-1.amazonaws.com", "kms.amazonaws.com",
+          "kms.a.b.amazonaws.com", "kms.eu-west-1.amazonaws.com:8443",
+          "x.vpce-svc-1.eu-west-1.vpce.amazonaws.com", "kms.intern", "127.0.0.1", "localhost"})
         EXPECT_EQ(host(other), "refused endpoint_not_allowed") << other;
     EXPECT_NE(aws_kms_endpoint({"eu-west-1", "k", "evil.example"}, "aws:eu", hosts)
                   .error()
@@ -159,10 +162,11 @@ TEST(KmsAws, replies_that_succeeded) {
     const auto encrypted = aws_read_encrypted(reply_of(
         200, R"({"CiphertextBlob":"AQICAHg=","EncryptionAlgorithm":"SYMMETRIC_DEFAULT","KeyId":"arn"})"));
     EXPECT_EQ(encrypted.value(), wrapped);
-    EXPECT_EQ(aws_read_decrypted(
-                  reply_of(200, "{\"Plaintext\": \"" + text_of(base64_encode(key_pattern(7))) + "\"}"))
-                  .value(),
-              test_key());
+    EXPECT_EQ(
+        aws_read_decrypted(
+            reply_of(200, "{\"Plaintext\": \"" + text_of(base64_encode(key_pattern(7))) + "\"}"), master_key)
+            .value(),
+        test_key());
     EXPECT_EQ(aws_read_encrypted(reply_of(200, blob("CiphertextBlob", 6144)))->size(), 6144u);
 }
 
@@ -172,24 +176,52 @@ TEST(KmsAws, replies_that_are_none) {
           "{\"CiphertextBlob\": [\"AA==\"]}", "{\"Plaintext\": \"A\", \"CiphertextBlob\": \"A\"}",
           "{\"Plaintext\": \"AA=\", \"CiphertextBlob\": \"AA=\"}", "{\"plaintext\": \"AA==\"}"}) {
         EXPECT_EQ(aws_read_encrypted(reply_of(200, body)).error().kind, Failure::Kind::malformed) << body;
-        EXPECT_EQ(aws_read_decrypted(reply_of(200, body)).error().kind, Failure::Kind::malformed) << body;
+        EXPECT_EQ(aws_read_decrypted(reply_of(200, body), master_key).error().kind, Failure::Kind::malformed)
+            << body;
     }
     EXPECT_EQ(described(aws_read_encrypted(reply_of(200, blob("CiphertextBlob", 0)))),
               "malformed reply_not_valid");
     EXPECT_EQ(described(aws_read_encrypted(reply_of(200, blob("CiphertextBlob", 6145)))),
               "malformed reply_not_valid");
     for (const std::size_t size : {0u, 95u, 97u})
-        EXPECT_EQ(described(aws_read_decrypted(reply_of(200, blob("Plaintext", size)))),
+        EXPECT_EQ(described(aws_read_decrypted(reply_of(200, blob("Plaintext", size)), master_key)),
                   "malformed data_key_length");
     // Success that is none: only 200 is.
     for (const int status : {204, 301, 307})
-        EXPECT_EQ(described(aws_read_decrypted(reply_of(status, blob("Plaintext", 96)))),
+        EXPECT_EQ(described(aws_read_decrypted(reply_of(status, blob("Plaintext", 96)), master_key)),
                   "malformed http_" + std::to_string(status));
+}
+
+// KMS decrypts with the key that made the blob, whichever the document names.
+TEST(KmsAws, a_data_key_that_another_master_key_wrapped_is_refused) {
+    const auto decrypted = [](std::string_view used, std::string key) {
+        AwsMasterKey named = master_key;
+        named.key = std::move(key);
+        return described(
+            aws_read_decrypted(reply_of(200, "{\"Plaintext\": \"" + text_of(base64_encode(Bytes(96, 7))) +
+                                                 "\", \"KeyId\": " + json_quoted(used) + "}"),
+                               named));
+    };
+    const std::string account = "arn:aws:kms:eu-west-1:111122223333:";
+    const std::string used = account + "key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    for (const std::string& key :
+         {used, std::string("1234abcd-12ab-34cd-56ef-1234567890ab"), account + "alias/clinic",
+          std::string("alias/clinic"), "arn:aws:kms:us-east-1:111122223333:" + used.substr(account.size())})
+        EXPECT_EQ(decrypted(used, key), "ok") << key;
+    for (const std::string& key :
+         {account + "key/4321abcd-12ab-34cd-56ef-1234567890ab",
+          std::string("4321abcd-12ab-34cd-56ef-1234567890ab"),
+          std::string("arn:aws:kms:eu-west-1:999900001111:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+          std::string("arn:aws:kms:eu-west-1:999900001111:alias/clinic")})
+        EXPECT_EQ(decrypted(used, key), "refused master_key_mismatch") << key;
+    EXPECT_EQ(decrypted("1234abcd-12ab-34cd-56ef-1234567890ab", used), "ok") << "of a stand-in";
+    EXPECT_EQ(decrypted("4321abcd-12ab-34cd-56ef-1234567890ab", used), "refused master_key_mismatch");
 }
 
 TEST(KmsAws, failures_by_name) {
     const auto kind = [](int status, std::string_view type) {
-        return described(aws_read_decrypted(reply_of(status, "{\"__type\": " + json_quoted(type) + "}")));
+        return described(
+            aws_read_decrypted(reply_of(status, "{\"__type\": " + json_quoted(type) + "}"), master_key));
     };
     for (const std::string_view code :
          {"AccessDeniedException", "NotFoundException", "DisabledException", "InvalidCiphertextException",
@@ -211,15 +243,16 @@ TEST(KmsAws, failures_by_name) {
     EXPECT_EQ(kind(400, "com.amazonaws.kms#NotFoundException"), "refused NotFoundException");
     EXPECT_EQ(kind(400, "a\r\nb<c>"), "refused abc");
     for (const int status : {408, 500, 502, 503, 504})
-        EXPECT_EQ(described(aws_read_decrypted(reply_of(status, "<html>"))),
+        EXPECT_EQ(described(aws_read_decrypted(reply_of(status, "<html>"), master_key)),
                   "unavailable http_" + std::to_string(status));
-    EXPECT_EQ(described(aws_read_decrypted(reply_of(403, ""))), "refused http_403");
-    EXPECT_EQ(described(aws_read_decrypted(reply_of(400, "{\"__type\": 7}"))), "refused http_400");
+    EXPECT_EQ(described(aws_read_decrypted(reply_of(403, ""), master_key)), "refused http_403");
+    EXPECT_EQ(described(aws_read_decrypted(reply_of(400, "{\"__type\": 7}"), master_key)),
+              "refused http_400");
 }
 
 TEST(KmsAws, the_text_of_a_failure_says_what_aws_said) {
     const auto text = [](std::string_view body) {
-        return aws_read_decrypted(reply_of(400, body)).error().text;
+        return aws_read_decrypted(reply_of(400, body), master_key).error().text;
     };
     EXPECT_EQ(text(R"({"__type":"NotFoundException","message":"Key 'arn:x' does not exist"})"),
               "NotFoundException: Key 'arn:x' does not exist");

@@ -41,6 +41,7 @@ struct BrokerTest : ::testing::Test {
     std::vector<std::string> moved;
     std::vector<std::string> failures;
     std::vector<std::string> details;
+    std::vector<std::uint64_t> untold;
     std::vector<std::string> refresh_failures;
     ScriptedTransport transport;
     ScriptedProvider* aws = nullptr;  // owned by `kms`
@@ -53,6 +54,7 @@ struct BrokerTest : ::testing::Test {
         auto scripted = std::make_unique<ScriptedProvider>();
         aws = scripted.get();
         providers.emplace("aws", std::move(scripted));
+        providers.emplace("aws:other", std::make_unique<ScriptedProvider>());
         return providers;
     }
     KmsOptions kms_options() {
@@ -73,6 +75,7 @@ struct BrokerTest : ::testing::Test {
                     failures.push_back(error.errmsg);
                     details.push_back(detail);
                 },
+            .on_failures_untold = [this](std::uint64_t count) { untold.push_back(count); },
             .on_refresh_failure = [this](const KeyError& error,
                                          const std::string&) { refresh_failures.push_back(error.errmsg); }};
     }

@@ -103,13 +103,12 @@ TEST_F(BrokerTest, refetches_a_key_in_use_after_an_eighth_of_its_lifetime) {
     EXPECT_FALSE(vault.busy());
     pass(1s);
     ASSERT_TRUE(vault.busy());
-    vault.answer({aws_key_of(1, {}, 8)});
+    vault.answer({aws_key_of(1)});
     EXPECT_EQ(transport.log.size(), 2u) << "the key manager is asked as well: only it knows of a revocation";
     transport.answer(200);
     const auto result = ask({.ids = {id_of(1)}});
     ASSERT_NE(ready(*result, id_of(1)), nullptr);
     EXPECT_EQ(ready(*result, id_of(1))->expires, now + 60s);
-    EXPECT_TRUE(*ready(*result, id_of(1))->material == secret_of(8));
     EXPECT_EQ(vault.requests.size(), 2u);
 }
 

@@ -48,6 +48,27 @@ TEST(KeyRing, prepares_the_key_it_was_given) {
     EXPECT_TRUE(ring.find(id_of(2), start).cipher->verify(blob)) << "another key must not authenticate it";
 }
 
+TEST(KeyRing, forgets_errors_when_there_are_too_many_and_never_those_it_was_just_given) {
+    crypto::SystemRandom random;
+    KeyRing ring(random);
+    ring.put(ready(1, start + 60s));
+    KeyResult flood;
+    for (std::size_t i = 0; i < KeyRing::failures_max; ++i)
+        flood.alt_names.emplace_back(std::to_string(i), FailedKey{{key_error_code, "none"}, start + 1s});
+    ring.put(flood);
+    EXPECT_NE(ring.find_name("0", start).error, nullptr);
+    KeyResult more;
+    more.alt_names.emplace_back("more", FailedKey{{key_error_code, "none"}, start + 1s});
+    more.alt_names.emplace_back("resolved", id_of(1));
+    ring.put(more);
+    EXPECT_NE(ring.find_name("0", start).error, nullptr);
+    ring.put(more);
+    EXPECT_EQ(ring.find_name("0", start).error, nullptr);
+    EXPECT_NE(ring.find_name("more", start).error, nullptr);
+    EXPECT_NE(ring.find_name("resolved", start).id, nullptr);
+    EXPECT_NE(ring.find(id_of(1), start).cipher, nullptr);
+}
+
 TEST(KeyRing, forgets_a_key_when_it_expires_although_it_was_used) {
     crypto::SystemRandom random;
     KeyRing ring(random);

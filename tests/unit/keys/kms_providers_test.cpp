@@ -1,11 +1,14 @@
 #include "proxy/keys/kms_providers.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <stdexcept>
 
 #include "tests/unit/keys/kms_support.hpp"
@@ -70,6 +73,21 @@ TEST_F(KmsProviders, each_local_provider_has_its_own_master_key) {
     kms.unwrap("local:b", crypto::kms::LocalMasterKey{}, wrapped,
                [&](const auto& key) { is_right = key && *key == testing::secret_of(9); });
     EXPECT_TRUE(is_right);
+}
+
+TEST_F(KmsProviders, nobody_waits_for_a_token_file_that_is_a_pipe) {
+    const std::filesystem::path pipe = directory_ / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    auto reading = std::async(std::launch::async, [&] { return system_environment().read_file(pipe); });
+    const bool is_done = reading.wait_for(std::chrono::seconds(5)) == std::future_status::ready;
+    // Lets it go, whatever it does.
+    if (!is_done) ::close(::open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    EXPECT_TRUE(is_done);
+    const auto contents = reading.get();
+    ASSERT_FALSE(contents);
+    EXPECT_EQ(contents.error().text, pipe.string() + ": it is no regular file");
+    const auto absent = system_environment().read_file(directory_ / "absent");
+    EXPECT_THAT(absent.error().text, HasSubstr("No such file"));
 }
 
 TEST_F(KmsProviders, names_provider_and_file_of_a_master_key_that_cannot_be_used) {

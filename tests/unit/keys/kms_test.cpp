@@ -342,8 +342,11 @@ TEST_F(KmsTest, who_waits_for_a_login_waits_no_longer_than_its_time) {
 
 TEST_F(KmsTest, logs_in_afresh_once_when_its_credentials_are_not_taken) {
     aws->login_requests = {"login"};
-    const Outcome outcome = unwrap();
+    unwrap();
     transport.answer(200);
+    transport.answer(200);
+    transport.pass(10s);
+    const Outcome outcome = unwrap();
     transport.answer(401);
     EXPECT_EQ(aws->forgotten, 1);
     EXPECT_EQ(transport.log.back(), "aws:eu login");
@@ -352,13 +355,27 @@ TEST_F(KmsTest, logs_in_afresh_once_when_its_credentials_are_not_taken) {
     EXPECT_EQ(*outcome, "KMS provider `aws:eu`: it said 401");
     EXPECT_EQ(aws->forgotten, 1);
     EXPECT_EQ(count(KmsCall::unwrap, "credentials"), 1u);
-    EXPECT_EQ(transport.log.size(), 4u);
+    EXPECT_EQ(transport.log.size(), 5u);
+}
+
+// Vault says of a key that is forbidden what it says of a token that has ended.
+TEST_F(KmsTest, one_forbidden_key_does_not_make_it_log_in_for_each_question) {
+    aws->login_requests = {"login"};
+    for (int i = 0; i < 100; ++i) {
+        const Outcome outcome = unwrap();
+        while (!transport.pending.empty())
+            transport.answer(transport.pending.front().text == "login" ? 200 : 401);
+        EXPECT_EQ(*outcome, "KMS provider `aws:eu`: it said 401");
+        transport.pass(100ms);
+    }
+    EXPECT_LE(count(KmsCall::login, "ok"), 2u) << "in ten seconds";
 }
 
 TEST_F(KmsTest, one_login_for_all_whose_credentials_ran_out_together) {
     aws->login_requests = {"login"};
     std::vector<Outcome> outcomes{unwrap(1), unwrap(2), unwrap(3)};
     transport.answer(200);
+    transport.pass(10s);  // slow, and the token is none any more
     transport.answer(401);
     transport.answer(401);  // the new login is under way
     ASSERT_EQ(transport.pending.back().text, "login");

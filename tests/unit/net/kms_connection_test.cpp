@@ -82,6 +82,27 @@ TEST_F(KmsTransportTest, closes_a_connection_that_nobody_uses) {
     EXPECT_EQ(server.accepted(), 2);
 }
 
+TEST_F(KmsTransportTest, keeps_a_bounded_number_of_connections_that_nobody_uses) {
+    options_.idle_max = 2;
+    std::promise<bool> ended;
+    KmsStub server([&](KmsStub::Connection& connection, int number) {
+        if (!connection.receive()) return;
+        connection.send(http_reply("ok"));
+        if (number == 3) ended.set_value(connection.sees_end());
+        connection.receive();
+        connection.send(http_reply("again"));
+    });
+    for (const char* const name : {"one.test", "two.test", "three.test"}) {
+        names_.add(name, {"127.0.0.1"});
+        EXPECT_EQ(ask(request(server.port(), "/a", false, name)), "200 ok");
+    }
+    auto future = ended.get_future();
+    ASSERT_EQ(future.wait_for(5s), std::future_status::ready);
+    EXPECT_TRUE(future.get());
+    EXPECT_EQ(ask(request(server.port(), "/a", false, "two.test")), "200 again");
+    EXPECT_EQ(server.accepted(), 3);
+}
+
 // How a server goes away.
 struct Ending {
     const char* name;

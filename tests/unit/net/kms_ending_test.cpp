@@ -34,6 +34,22 @@ TEST_F(KmsTransportTest, says_that_nobody_listens) {
               "connect_failed: kms.test:" + std::to_string(port) + ": Connection refused");
 }
 
+TEST_F(KmsTransportTest, a_name_that_nobody_answers_for_does_not_keep_others_from_being_asked_for) {
+    KmsStub server(&KmsStub::echo, path("server.pem"));
+    options_.connections_max = 64;
+    std::vector<Future> hanging;
+    for (const char* const name : {"slow.test", "slower.test"}) names_.hang(name);
+    for (int i = 0; i < 20; ++i) hanging.push_back(send(request(1, "/", true, "slow.test"), 50ms));
+    std::size_t refused = 0;
+    for (Future& outcome : hanging) {
+        const std::string text = get(std::move(outcome));
+        if (text.starts_with("resolve_failed: slow.test: the system's resolver does not answer")) ++refused;
+    }
+    EXPECT_EQ(refused, 16u) << "four are given up and have their threads still";
+    EXPECT_THAT(ask(request(1, "/", true, "slower.test"), 50ms), HasSubstr("timeout: "));
+    EXPECT_EQ(ask(request(server.port())), "200 /a");
+}
+
 // A listener whose queue is full: connecting hangs.
 class FullListener {
  public:

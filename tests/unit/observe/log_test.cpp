@@ -40,6 +40,12 @@ TEST(LogLine, escapes_json_so_that_a_name_cannot_forge_a_field) {
         {"backslash", R"(a\)", R"("a\\")"},
         {"line ends", "a\nb\rc\td", R"("a\nb\rc\td")"},
         {"control", std::string("a\x01\x1f\x7f\0b", 6), R"("a\u0001\u001f\u007f\u0000b")"},
+        {"C1 control, which xterm obeys",
+         "\xC2\x9B"
+         "31m\xC2\x80\xC2\xA0",
+         "\"\\u009b31m\\u0080\xC2\xA0\""},
+        {"direction and no width", "\xE2\x80\xAEtxt.\xE2\x81\xA6\xEF\xBB\xBF\xE2\x80\x8B\xE2\x80\x90",
+         "\"\\u202etxt.\\u2066\\ufeff\\u200b\xE2\x80\x90\""},
         {"utf-8 stays", "\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80",
          "\"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\""},
         {"stray continuation", "a\x80z", R"("a\ufffdz")"},
@@ -63,6 +69,7 @@ TEST(LogLine, quotes_text_values_that_could_be_taken_for_something_else) {
     EXPECT_EQ(text("refused", {{"name", "\x1b[31m"}}), R"(T warn  refused name="\u001b[31m")");
     EXPECT_EQ(text("refused", {{"name", ""}}), R"(T warn  refused name="")");
     EXPECT_EQ(text("two\nlines", {}), R"(T warn  "two\nlines")");
+    EXPECT_EQ(text("a\xC2\x9B", {}), R"(T warn  "a\u009b")");
 }
 
 TEST(LogLine, colors_only_where_asked) {

@@ -86,6 +86,30 @@ Value Generator::comparison(const Tree& root) {
     return object({{std::string(name), pinned(list({std::move(operand), constant()}))}});
 }
 
+// An object with one name, made in one of many ways.
+Value Generator::laid_below(const std::string& name, Value constant) {
+    Value plain = object({{name, constant}});
+    if (!random_.chance(wildness_ + 20)) return plain;
+    switch (random_.below(6)) {
+        case 0:
+            return object({{"$literal", std::move(plain)}});
+        case 1:
+            return pinned(object({{"$cond", pinned(list({text("$ward"), std::move(plain), Value()}))}}));
+        case 2:
+            return pinned(object({{"$mergeObjects", pinned(list({std::move(plain)}))}}));
+        case 3:
+            return pinned(object({{"$setField", pinned(object({{"field", text(name)},
+                                                               {"input", object()},
+                                                               {"value", std::move(constant)}}))}}));
+        case 4: {
+            Value pair = pinned(list({text(name), std::move(constant)}));
+            return pinned(object({{"$arrayToObject", pinned(list({pinned(list({std::move(pair)}))}))}}));
+        }
+        default:
+            return pinned(object({{"$ifNull", pinned(list({text("$name"), std::move(plain)}))}}));
+    }
+}
+
 // A constant that may come out where the value of a field may.
 Value Generator::default_of_field(const Tree& root) {
     const std::vector<Place> all = places(root);
@@ -109,8 +133,9 @@ Value Generator::default_of_field(const Tree& root) {
         }
         case 2: {
             const std::string name = place->path.substr(0, place->path.find('.'));
-            return object({{"$mergeObjects", pinned(list({object({{name, std::move(constant)}}),
-                                                          object({{name, std::move(field)}})}))}});
+            Value below = laid_below(name, std::move(constant));
+            return object(
+                {{"$mergeObjects", pinned(list({std::move(below), object({{name, std::move(field)}})}))}});
         }
         case 3: {
             Value inner = object({{"$ifNull", pinned(list({text("$name"), std::move(constant)}))}});

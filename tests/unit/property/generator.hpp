@@ -60,6 +60,7 @@ class Generator {
     Value plain_condition(unsigned level);
 
     // expressions.cpp
+    Value laid_below(const std::string& name, Value constant);
     Value default_of_field(const Tree& root);
     Value expression(const Tree& root, unsigned level);
     Value comparison(const Tree& root);

@@ -234,6 +234,12 @@ Value Generator::joining_stage(const std::string& name, Tree& root, unsigned lev
     }
     if (name == "$unionWith") {
         if (random_.chance(40)) return text(from);
+        if (wild()) {
+            // Documents of no collection.
+            Value made_up = list({document(root, 1)});
+            return pinned(
+                object({{"pipeline", pinned(list({object({{"$documents", std::move(made_up)}})}))}}));
+        }
         return pinned(object({{"coll", text(from)}, {"pipeline", pipeline(foreign, level + 1, false)}}));
     }
     if (name == "$graphLookup") {

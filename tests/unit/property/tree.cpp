@@ -150,6 +150,8 @@ const Tree* Tree::child(std::string_view name) const {
 
 void Tree::put(std::string name, Tree tree) {
     remove(name);
+    // What holds nothing protected, as documents of another collection may, is no part of the tree.
+    if (!tree.is_field() && tree.members.empty() && child(name) == nullptr) return;
     members.push_back({std::move(name), std::move(tree), false});
 }
 

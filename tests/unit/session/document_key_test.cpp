@@ -214,6 +214,16 @@ TEST_F(DocumentKey, a_message_names_ten_thousand_keys_and_no_more) {
     EXPECT_NE(above.refusal.errmsg.find("more than 10000 data keys"), std::string::npos);
 }
 
+TEST_F(DocumentKey, the_name_of_a_key_has_512_bytes_and_no_more) {
+    const wire::Buffer frame = insert({from_json(R"({"diagnosis": "gout"})")});
+    EXPECT_EQ(seal(frame, plan_for(frame, {std::string(512, 'a')})).work, Work::need_keys);
+    const std::string longer(513, 'a');
+    const Sealed above = seal(frame, plan_for(frame, {longer}));
+    EXPECT_EQ(above.work, Work::refused);
+    EXPECT_NE(above.refusal.errmsg.find("more than 512 bytes"), std::string::npos);
+    EXPECT_EQ(above.refusal.errmsg.find("aaa"), std::string::npos) << "not repeated";
+}
+
 // Reading
 
 TEST_F(DocumentKey, opens_any_key_but_those_of_other_fields) {

@@ -74,8 +74,9 @@ class Kms::Engine : public std::enable_shared_from_this<Kms::Engine> {
         bool is_pumping = false;
         std::uint64_t login = 0;  // the task that logs in, or 0
         std::uint64_t login_number = 0;
-        std::optional<std::chrono::steady_clock::time_point> logged_in;  // last
-        std::vector<std::uint64_t> waiting;                              // for the login
+        bool credentials_were_refused = false;                                  // what the next login is for
+        std::optional<std::chrono::steady_clock::time_point> logged_in_afresh;  // for that, last
+        std::vector<std::uint64_t> waiting;                                     // for the login
     };
     struct Entry {
         State& state;
@@ -166,6 +167,10 @@ void Kms::Engine::step(std::uint64_t id) {
     if (!request) return on_failure(id, request.error(), std::nullopt);
     if (!*request) return finish(id, std::nullopt);
     if (left(task) <= milliseconds(0)) return finish(id, out_of_time(task));
+    // One that only reads a file again costs nobody anything.
+    if (task.call == KmsCall::login && std::exchange(entry.state.credentials_were_refused, false)) {
+        entry.state.logged_in_afresh = options_.steady_now();
+    }
     transport_.send(entry.state.name, std::move(**request), std::min(options_.request_timeout, left(task)),
                     [weak = weak_from_this(), id](const Result<Reply>& reply) {
                         if (const auto self = weak.lock()) self->on_reply(id, reply);
@@ -233,9 +238,11 @@ void Kms::Engine::on_failure(std::uint64_t id, Failure failure,
         task.has_logged_in_afresh = true;
         // Of many operations that fail at once, the first makes the others' login.
         const bool is_renewed = entry.state.login != 0 || entry.state.login_number != task.login_number;
-        const auto& logged_in = entry.state.logged_in;
-        const bool is_fresh = logged_in && options_.steady_now() - *logged_in < options_.login_fresh;
-        if (is_renewed || (!is_fresh && provider.forget_login())) {
+        const auto& last = entry.state.logged_in_afresh;
+        const bool is_fresh = last && options_.steady_now() - *last < options_.login_fresh;
+        const bool logs_in = !is_renewed && !is_fresh && provider.forget_login();
+        if (logs_in) entry.state.credentials_were_refused = true;
+        if (is_renewed || logs_in) {
             task.last_failure = std::move(failure);
             task.operation->restart();
             task.has_login = false;
@@ -310,10 +317,8 @@ void Kms::Engine::finish_login(State& state, const std::optional<Failure>& failu
         count(state.name, KmsCall::login, logged ? &*logged : nullptr);
     }
     state.login = 0;
-    if (!failure) {
-        ++state.login_number;
-        state.logged_in = options_.steady_now();
-    }
+    state.credentials_were_refused = false;
+    if (!failure) ++state.login_number;
     for (const std::uint64_t id : std::exchange(state.waiting, {})) {
         const auto at = tasks_.find(id);
         if (at == tasks_.end()) continue;  // the Kms ended in a callback

@@ -28,7 +28,8 @@ struct KmsOptions {
     std::chrono::milliseconds retry_base{200};         // full jitter: a random part of base * 2^attempt
     std::chrono::milliseconds retry_cap{20000};
     int attempts_max = 3;
-    // How long a login counts as fresh: what its credentials are refused for then is no matter of logging in.
+    // For how long a login because of refused credentials is not repeated: what they are refused for then is
+    // no matter of logging in. Renewals do not count, as what they bring may be revoked at once.
     std::chrono::milliseconds login_fresh{10000};
     // Of an operation from being asked to its answer: waiting for its turn, logging in and every attempt.
     std::chrono::milliseconds operation_timeout{20000};
@@ -42,10 +43,10 @@ struct KmsOptions {
 };
 
 // The key managers: finds the provider, logs in when its credentials are about to end, asks, tries again with
-// back-off what may be tried again, logs in afresh once when the credentials were not taken and are not
-// fresh: some key managers refuse one key in the same words as a token that has ended, and must not be logged
-// in to for each question about that key. Any number of operations at a time; one login at a time for each
-// provider.
+// back-off what may be tried again, logs in afresh once when the credentials were not taken, unless it did
+// so just before: some key managers refuse one key in the same words as a token that has ended, and must not
+// be logged in to for each question about that key. Any number of operations at a time; one login at a time
+// for each provider.
 //
 // Sans-I/O; one thread: `transport` must call back on it (BrokerThread and KmsThread see to that). After its
 // end nothing is called any more, also not the `done` of operations under way.

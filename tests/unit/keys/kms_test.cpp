@@ -371,6 +371,17 @@ TEST_F(KmsTest, one_forbidden_key_does_not_make_it_log_in_for_each_question) {
     EXPECT_LE(count(KmsCall::login, "ok"), 2u) << "in ten seconds";
 }
 
+TEST_F(KmsTest, what_a_login_brought_may_be_revoked_at_once) {
+    aws->login_requests = {"login"};
+    const Outcome outcome = unwrap();
+    transport.answer(200);
+    transport.answer(401);
+    ASSERT_EQ(transport.pending.back().text, "login");
+    transport.answer(200);
+    transport.answer(200);
+    EXPECT_TRUE(outcome->starts_with("key ")) << *outcome;
+}
+
 TEST_F(KmsTest, one_login_for_all_whose_credentials_ran_out_together) {
     aws->login_requests = {"login"};
     std::vector<Outcome> outcomes{unwrap(1), unwrap(2), unwrap(3)};

@@ -24,7 +24,7 @@ FOREIGN = re.compile(r"(AWS|AZURE|GOOGLE|GCE)_")  # what whoever runs the tests 
 def server(tmp_path_factory):
     server = EmbeddedServer(tmp_path_factory.mktemp("logins") / "server")
     yield server
-    server.stop()
+    server.stop(timeout=0.5)  # fieldgate watched it, which it waits for
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def guarded_vault(tmp_path_factory):
     server.stop()
     server = EmbeddedServer(directory, "--auth")
     yield server
-    server.stop()
+    server.stop(timeout=0.5)  # fieldgate watched it, which it waits for
 
 
 def test_a_key_vault_in_another_cluster(server, guarded_vault, tmp_path):

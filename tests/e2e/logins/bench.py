@@ -2,11 +2,12 @@
 
 import json
 import re
+import signal
 import uuid
 
 import clinic
 from conftest import client_of
-from processes import Fieldgate, run_fieldgate, write_config
+from processes import TIME_FACTOR, Fieldgate, run_fieldgate, write_config
 
 VAULT_TOKEN = re.compile(r"\b(s|hvs|b|hvb)\.[A-Za-z0-9]{20,}")
 
@@ -20,7 +21,7 @@ class Bench:
         self.uri = server.uri.split("?")[0] + "?replicaSet=secantus"
         self.keys = self.direct[self.name].keys
         self.said = []
-        self._gates, self._clients = [], []
+        self._gates, self._ending, self._clients = [], [], []
 
     def config(self, ways, lifetime="60s"):
         schemas = {f"{self.name}.{way.alias}": {"schema": {**clinic.SCHEMA, "encryptMetadata": {"keyAltName": way.alias}}} for way in ways}
@@ -41,7 +42,7 @@ class Bench:
     def start(self, *ways, **options):
         """Returns each way's collection through a new fieldgate."""
         env = {name: value for way in ways for name, value in way.env.items()}
-        gate = Fieldgate(self.config(ways, **options), self.directory / f"gate-{len(self.said)}-{len(self._gates)}", env=env)
+        gate = Fieldgate(self.config(ways, **options), self.directory / f"gate-{len(self._ending)}-{len(self.said)}", env=env)
         self._gates.append(gate)
         client = client_of(gate.uri("doctors"))
         self._clients.append(client)
@@ -54,18 +55,26 @@ class Bench:
         for client in self._clients:  # first: the driver would look for a server to end sessions on
             client.close()
         for gate in self._gates:
-            if gate.running():
-                assert gate.stop() == 0
-            self.said.append(gate.log())
+            gate.process.send_signal(signal.SIGTERM)  # none waits for it but collect()
+        self._ending += self._gates
         self._gates, self._clients = [], []
 
-    def close(self):
+    def collect(self):
+        """Waits for the end of all fieldgates, and keeps their logs."""
         self.end_gates()
+        for gate in self._ending:
+            assert gate.process.wait(40 * TIME_FACTOR) == 0
+            gate.stop()  # judges the log
+            self.said.append(gate.log())
+        self._ending = []
+
+    def close(self):
+        self.collect()
         self.direct.close()
 
     def assert_silent(self, way):
         """No secret of the way, and none that the stand-ins handed out, was printed."""
-        self.end_gates()
+        self.collect()
         secrets = [*way.secrets, "canary-wrong"]
         if hasattr(way.stand, "tokens"):
             secrets += way.stand.tokens.issued()

@@ -248,4 +248,24 @@ std::string safe_text(std::string_view text) {
     return safe;
 }
 
+void hide_secret(Failure& failure, const SecretBuffer& secret) {
+    hide_secret(failure, text_of(secret.expose_secret()));
+}
+
+void hide_secret(Failure& failure, std::string_view secret) {
+    // What is shorter is no secret, and would tear holes into words.
+    constexpr std::size_t secret_bytes_min = 8;
+    constexpr std::string_view instead = "...";
+    if (secret.size() < secret_bytes_min) return;
+    for (std::string* const told : {&failure.code, &failure.text}) {
+        for (std::size_t at = 0; (at = told->find(secret, at)) != std::string::npos; at += instead.size())
+            told->replace(at, secret.size(), instead);
+        for (std::size_t part = std::min(secret.size(), told->size()); part >= secret_bytes_min; --part) {
+            if (!told->ends_with(secret.substr(0, part))) continue;
+            told->replace(told->size() - part, part, instead);
+            break;
+        }
+    }
+}
+
 }  // namespace fieldgate::crypto::kms

@@ -63,5 +63,9 @@ void append_base64(SecretBuffer& out, const DataKey& key);
 // key.
 [[nodiscard]] std::string safe_code(std::string_view code);
 [[nodiscard]] std::string safe_text(std::string_view text);
+// Servers, and whatever stands before them, quote what they were sent; shorter secrets than that would stay.
+// Every place where `secret` stands in code or text becomes "...", also where the text ends within it.
+void hide_secret(Failure& failure, std::string_view secret);
+void hide_secret(Failure& failure, const SecretBuffer& secret);
 
 }  // namespace fieldgate::crypto::kms

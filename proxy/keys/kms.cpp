@@ -223,6 +223,7 @@ void Kms::Engine::on_reply(std::uint64_t id, const Result<Reply>& reply) {
     if (at == tasks_.end()) return;
     if (!reply) return on_failure(id, reply.error(), std::nullopt);
     if (auto failure = at->second.task.operation->reply(*reply, options_.now())) {
+        at->second.state.provider->hide_secrets(*failure);
         return on_failure(id, std::move(*failure), reply->retry_after);
     }
     step(id);

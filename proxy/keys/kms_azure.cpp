@@ -6,6 +6,7 @@
 
 #include "crypto/kms/endpoint_rule.hpp"
 #include "crypto/kms/http.hpp"
+#include "crypto/kms/json.hpp"
 #include "proxy/keys/kms_operations.hpp"
 
 namespace fieldgate::keys {
@@ -270,6 +271,14 @@ bool AzureTokens::are_good(UnixTime now) const {
 
 void AzureTokens::forget() {
     for (auto& [resource, kept] : tokens_) kept = {};
+}
+
+void AzureTokens::hide_secrets(Failure& failure) const {
+    crypto::kms::hide_secret(failure, settings_.client_secret);
+    crypto::kms::hide_secret(failure, crypto::kms::percent_encode(settings_.client_secret));
+    for (const auto& [resource, kept] : tokens_) {
+        crypto::kms::hide_secret(failure, kept.token.value);
+    }
 }
 
 AzureProvider::AzureProvider(const config::KmsProvider& configured, KmsEnvironment environment)

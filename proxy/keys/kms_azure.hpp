@@ -37,6 +37,7 @@ class AzureTokens {
     // All that were given are good at `now`; false without any.
     bool are_good(UnixTime now) const;
     void forget();
+    void hide_secrets(crypto::kms::Failure& failure) const;
 
  private:
     crypto::kms::Result<crypto::kms::AzureApplication> application() const;
@@ -71,6 +72,7 @@ class AzureProvider final : public KmsProvider {
     crypto::kms::Result<std::unique_ptr<WrapOperation>> wrap(
         const crypto::kms::MasterKeyDescription& master_key, const crypto::DataKey& key) override;
     bool may_retry(const crypto::kms::Failure& failure) const override;
+    void hide_secrets(crypto::kms::Failure& failure) const override { tokens_.hide_secrets(failure); }
 
  private:
     // Where operations with this masterKey go, or why they must not.

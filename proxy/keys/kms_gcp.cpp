@@ -4,6 +4,7 @@
 
 #include "crypto/kms/endpoint_rule.hpp"
 #include "crypto/kms/http.hpp"
+#include "crypto/kms/json.hpp"
 #include "proxy/keys/kms_operations.hpp"
 
 namespace fieldgate::keys {
@@ -216,6 +217,10 @@ Result<std::unique_ptr<WrapOperation>> GcpProvider::wrap(const crypto::kms::Mast
             if (!material) return material.error();
             return WrappedDataKey{std::move(*material), asked};
         });
+}
+
+void GcpProvider::hide_secrets(Failure& failure) const {
+    if (token_) crypto::kms::hide_secret(failure, token_->value);
 }
 
 bool GcpProvider::may_retry(const Failure& failure) const {

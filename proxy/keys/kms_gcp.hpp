@@ -25,6 +25,7 @@ class GcpProvider final : public KmsProvider {
     crypto::kms::Result<std::unique_ptr<WrapOperation>> wrap(
         const crypto::kms::MasterKeyDescription& master_key, const crypto::DataKey& key) override;
     bool may_retry(const crypto::kms::Failure& failure) const override;
+    void hide_secrets(crypto::kms::Failure& failure) const override;
 
  private:
     class Login;

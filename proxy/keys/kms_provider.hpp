@@ -85,6 +85,9 @@ class KmsProvider {
     virtual crypto::kms::Result<std::unique_ptr<WrapOperation>> wrap(
         const crypto::kms::MasterKeyDescription& master_key, const crypto::DataKey& key) = 0;
 
+    // Takes what it logs in with out of a failure, wherever the key manager quoted it.
+    virtual void hide_secrets(crypto::kms::Failure&) const {}
+
     // HTTP statuses after which another attempt may help (CSFLE specification, "KMS requests: retry").
     virtual bool may_retry(const crypto::kms::Failure& failure) const = 0;
 };

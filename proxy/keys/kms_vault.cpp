@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "crypto/kms/json.hpp"
 #include "proxy/keys/kms_operations.hpp"
 
 namespace fieldgate::keys {
@@ -167,6 +168,11 @@ Result<std::unique_ptr<WrapOperation>> VaultProvider::wrap(
             if (!wrapped) return wrapped.error();
             return WrappedDataKey{std::move(*wrapped), description};
         });
+}
+
+void VaultProvider::hide_secrets(Failure& failure) const {
+    if (token_) crypto::kms::hide_secret(failure, *token_);
+    crypto::kms::hide_secret(failure, settings_.secret_id);
 }
 
 // 429, and the statuses of servers that cannot answer now (vault.cpp).

@@ -171,5 +171,21 @@ TEST(KmsJson, codes_and_texts_of_failures_are_safe) {
     EXPECT_EQ(safe_text("token " + std::string(49, 'a') + "!"), "token ...!");
 }
 
+TEST(KmsJson, a_secret_that_a_server_quotes_is_taken_out_of_code_and_text) {
+    const auto hidden = [](std::string code, std::string text, std::string_view secret) {
+        Failure failure{Failure::Kind::refused, 400, std::move(code), std::move(text)};
+        hide_secret(failure, SecretBuffer(bytes_of(secret)));
+        return failure.code + "|" + failure.text;
+    };
+    const std::string secret = "s.0123456789abcdef";
+    EXPECT_EQ(hidden("no_" + secret, "a " + secret + ", b " + secret + secret, secret),
+              "no_...|a ..., b ......");
+    EXPECT_EQ(hidden("x", "cut off in s.012345", secret), "x|cut off in ...") << "8 of it";
+    EXPECT_EQ(hidden("x", "cut off in s.01234", secret), "x|cut off in s.01234");
+    EXPECT_EQ(hidden("x", "no secret", "no"), "x|no secret") << "two letters are none";
+    EXPECT_EQ(hidden("", "", secret), "|");
+    EXPECT_EQ(hidden("", "", ""), "|");
+}
+
 }  // namespace
 }  // namespace fieldgate::crypto::kms

@@ -387,5 +387,20 @@ TEST_F(Azure, says_what_may_be_tried_again) {
     EXPECT_FALSE(may_retry(malformed, 200));
 }
 
+TEST_F(Azure, hides_what_it_logs_in_with) {
+    config::AzureKms settings = with_secret();
+    settings.client_secret = "secret~1+2=3";
+    AzureProvider provider = make(settings);
+    const auto operation = unwrapping(provider);
+    const auto login = provider.login(start);
+    ASSERT_NE(login, nullptr);
+    (void)login->next(start);
+    (void)login->reply(token_reply("T0ken-of-ours"), start);
+    Failure failure{Failure::Kind::refused, 400, "x",
+                    "got secret~1+2=3, client_secret=secret~1%2B2%3D3 and T0ken-of-ours"};
+    provider.hide_secrets(failure);
+    EXPECT_EQ(failure.text, "got ..., client_secret=... and ...");
+}
+
 }  // namespace
 }  // namespace fieldgate::keys

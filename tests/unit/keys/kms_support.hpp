@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "crypto/kms/json.hpp"
 #include "proxy/keys/kms.hpp"
 #include "tests/unit/keys/support.hpp"
 
@@ -184,6 +185,11 @@ class ScriptedProvider final : public KmsProvider {
         return failure.kind == Failure::Kind::throttled || failure.kind == Failure::Kind::unavailable;
     }
 
+    void hide_secrets(Failure& failure) const override {
+        if (!secret.empty()) crypto::kms::hide_secret(failure, std::string_view(secret));
+    }
+
+    std::string secret;
     std::vector<std::string> login_requests;
     std::vector<std::string> unwrap_requests{"unwrap"};
     std::chrono::seconds token_life{900};

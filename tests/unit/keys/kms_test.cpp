@@ -67,6 +67,19 @@ TEST_F(KmsTest, does_not_try_a_refusal_again) {
     EXPECT_EQ(count(KmsCall::unwrap, "refused"), 1u);
 }
 
+TEST_F(KmsTest, what_a_key_manager_quotes_of_our_secrets_is_not_told) {
+    aws->secret = "it said ";
+    aws->login_requests = {"login"};
+    const Outcome login = unwrap();
+    transport.answer(400);
+    EXPECT_EQ(*login, "KMS provider `aws:eu`: login: ...400");
+    aws->login_requests.clear();
+    const Outcome outcome = unwrap();
+    transport.answer(403);
+    EXPECT_EQ(*outcome, "KMS provider `aws:eu`: ...403");
+    EXPECT_EQ(logged.back(), *outcome);
+}
+
 TEST_F(KmsTest, what_cannot_be_sent_is_not_sent) {
     aws->unwrap_requests = {"!endpoint_not_allowed"};
     EXPECT_EQ(*unwrap(), "KMS provider `aws:eu`: not sent");

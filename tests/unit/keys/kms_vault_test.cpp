@@ -109,6 +109,16 @@ TEST_F(VaultProviderTest, wraps_and_keeps_the_master_key_as_it_was) {
     EXPECT_EQ(std::get<VaultMasterKey>(result.master_key), versioned);
 }
 
+TEST_F(VaultProviderTest, hides_what_it_logs_in_with) {
+    settings.login = Method::app_role;
+    settings.secret_id = "secret-id-4711";
+    log_in(provider(), start, login_reply("hvs.token-of-ours", 60));
+    Failure failure{Failure::Kind::refused, 400, "hvs.token-of-ours",
+                    "got hvs.token-of-ours, secret-id-4711"};
+    provider().hide_secrets(failure);
+    EXPECT_EQ(failure.code + "|" + failure.text, "...|got ..., ...");
+}
+
 TEST_F(VaultProviderTest, what_is_refused_before_anything_is_sent) {
     settings.token = "hvs.fixed";
     const crypto::DataKey key = test_key();

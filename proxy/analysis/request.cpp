@@ -281,7 +281,6 @@ bool Request::admit_foreign_ciphertext(bson::DocumentView walked, std::size_t ed
 }
 
 bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::uint32_t>& verified) {
-    constexpr std::uint8_t encrypted_subtype = 6;
     for (const bson::Element& element : walked) {
         if (element.is_document() || element.is_array()) {
             if (!scan_ciphertext(element.document(), verified)) return false;
@@ -295,9 +294,8 @@ bool Request::scan_ciphertext(bson::DocumentView walked, const std::vector<std::
                 return false;
             continue;
         }
-        if (element.type() != bson::Type::binary) continue;
+        if (!element.is_encrypted_binary()) continue;
         const bson::BinaryView binary = element.binary();
-        if (binary.subtype != encrypted_subtype) continue;
         const auto offset = static_cast<std::uint32_t>(element.raw().data() - message_start_);
         if (std::binary_search(verified.begin(), verified.end(), offset)) continue;
         // Kind 0 is a marking that no server may ever get, 3 and above belong to Queryable Encryption.

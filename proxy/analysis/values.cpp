@@ -9,8 +9,6 @@
 namespace fieldgate::analysis {
 namespace {
 
-constexpr std::uint8_t encrypted_subtype = 6;
-
 std::string required_types(const config::EncryptedField& field) {
     if (field.bson_types.empty()) return "any type that its algorithm can encrypt";
     std::string text = "[ ";
@@ -33,10 +31,6 @@ bool admit_ciphertext(Request& request, const bson::Element& element, std::uint1
                 quote(field.path) + " requires");
     request.add_edit(element, field_index, Edit::Kind::verify_ciphertext);
     return true;
-}
-
-bool is_encrypted_binary(const bson::Element& element) {
-    return element.type() == bson::Type::binary && element.binary().subtype == encrypted_subtype;
 }
 
 std::string joined(std::string_view path, std::string_view key) {
@@ -76,7 +70,7 @@ std::uint8_t coerced_type(const bson::Element& element, const config::EncryptedF
 }
 
 bool encrypt(Request& request, const bson::Element& element, std::uint16_t field_index) {
-    if (is_encrypted_binary(element)) return admit_ciphertext(request, element, field_index);
+    if (element.is_encrypted_binary()) return admit_ciphertext(request, element, field_index);
     const config::EncryptedField& field = request.field(field_index);
     std::uint8_t type = 0;
     if (!field.allows(static_cast<std::uint8_t>(element.type()))) {

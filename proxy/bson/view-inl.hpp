@@ -100,6 +100,10 @@ inline std::string_view Element::string() const {
     return {reinterpret_cast<const char*>(value().data() + 4), value_bytes_ - std::size_t{5}};
 }
 
+inline bool Element::is_encrypted_binary() const {
+    return type() == Type::binary && binary().subtype == encrypted_subtype;
+}
+
 inline BinaryView Element::binary() const {
     BOOST_ASSERT(type() == Type::binary);
     return {value()[4], value().subspan(5)};

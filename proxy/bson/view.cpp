@@ -12,7 +12,6 @@ using boost::system::error_code;
 using boost::system::result;
 
 constexpr std::size_t document_bytes_min = 5;
-constexpr std::uint8_t encrypted_subtype = 6;
 
 // The size of a value, or why it has none. Not a result<>: this one travels in registers, once per element.
 class Measured {

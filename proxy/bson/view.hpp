@@ -45,6 +45,9 @@ std::string_view alias(Type type);
 class DocumentView;
 
 // What follows the subtype byte; for subtype 2 that includes its inner length.
+// Binaries that field encryption made, or that look like it (BSON specification, "Encrypted BSON value").
+inline constexpr std::uint8_t encrypted_subtype = 6;
+
 struct BinaryView {
     std::uint8_t subtype = 0;
     Bytes data;
@@ -66,6 +69,7 @@ class Element {
     bool is_document() const { return type() == Type::document; }
     bool is_array() const { return type() == Type::array; }
     bool is_string() const { return type() == Type::string; }
+    bool is_encrypted_binary() const;
 
     // Each accessor asserts the type.
     DocumentView document() const;  // objects and arrays

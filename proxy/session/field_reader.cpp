@@ -14,7 +14,6 @@ namespace {
 
 using config::ReadRule;
 
-constexpr std::uint8_t encrypted_subtype = 6;
 constexpr std::size_t binary_header_bytes = 5;
 
 constexpr std::string_view unauthentic =
@@ -22,7 +21,7 @@ constexpr std::string_view unauthentic =
 constexpr std::string_view not_a_value = "does not hold a value of the type that it names";
 
 bool is_encrypted_binary(bson::Type type, bson::Bytes value) {
-    return type == bson::Type::binary && value[4] == encrypted_subtype;
+    return type == bson::Type::binary && value[4] == bson::encrypted_subtype;
 }
 
 bson::Bytes blob_of(bson::Bytes value) {

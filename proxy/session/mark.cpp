@@ -16,7 +16,6 @@ namespace {
 using analysis::Edit;
 using bson::Element;
 
-constexpr std::uint8_t encrypted_subtype = 6;
 constexpr std::uint8_t uuid_subtype = 4;
 constexpr std::uint8_t marking_kind = 0;
 
@@ -100,7 +99,7 @@ bool Marker::State::mark(const Intent& intent, const Element& element) {
     if (!room) return false;
     const auto length = static_cast<std::uint32_t>(1 + document.size());
     boost::endian::store_little_u32(room->data(), length);
-    (*room)[4] = encrypted_subtype;
+    (*room)[4] = bson::encrypted_subtype;
     (*room)[5] = marking_kind;
     std::copy(document.begin(), document.end(), room->begin() + 6);
     return true;
@@ -111,16 +110,14 @@ bool Marker::State::mark(const Intent& intent, const Element& element) {
 Work Marker::State::apply(const Edit& edit, const Element& element) {
     const Intent intent = intent_of(plan, edit);
     if (edit.kind == Edit::Kind::verify_ciphertext) {
-        if (element.type() == bson::Type::binary && element.binary().subtype == encrypted_subtype &&
-            crypto::CiphertextView::parse(element.binary().data))
+        if (element.is_encrypted_binary() && crypto::CiphertextView::parse(element.binary().data))
             return Work::more;
         return refuse(analysis::code::field_cannot_be_encrypted,
                       "the already encrypted value of field '" + intent.field->path + "' is no ciphertext");
     }
     BOOST_ASSERT_MSG(edit.kind == Edit::Kind::encrypt && edit.type == 0,
                      "the schemas of drivers neither coerce numbers nor leave nulls out");
-    const bool is_encrypted =
-        element.type() == bson::Type::binary && element.binary().subtype == encrypted_subtype;
+    const bool is_encrypted = element.is_encrypted_binary();
     if (is_encrypted || !intent.field->allows(static_cast<std::uint8_t>(element.type())))
         return refuse(analysis::code::field_cannot_be_encrypted,
                       "field '" + intent.field->path + "': cannot encrypt element of type: " +

@@ -18,7 +18,6 @@ namespace {
 using analysis::Edit;
 using bson::Element;
 
-constexpr std::uint8_t encrypted_subtype = 6;
 constexpr std::size_t binary_header_bytes = 5;  // int32 length, subtype
 
 // The server's BSONObjMaxInternalSize: 16 MiB for the user and 16 KiB for what a command adds.
@@ -279,8 +278,7 @@ Work Sealer::State::apply(const SliceBudget& budget, keys::KeyRequest& needed) {
 bool Sealer::State::seal(const Edit& edit, const Element& element, const Key& key) {
     const config::EncryptedField& field = definition(edit);
     const auto type = edit.type != 0 ? edit.type : static_cast<std::uint8_t>(element.type());
-    const bool is_ciphertext =
-        element.type() == bson::Type::binary && element.binary().subtype == encrypted_subtype;
+    const bool is_ciphertext = element.is_encrypted_binary();
     const auto converted =
         edit.type != 0 ? bson::convert_exactly(element, static_cast<bson::Type>(edit.type)) : std::nullopt;
     if (!field.allows(type) || is_ciphertext || (edit.type != 0 && !converted)) {
@@ -300,7 +298,7 @@ bool Sealer::State::seal(const Edit& edit, const Element& element, const Key& ke
     if (!room) return too_large("the message would exceed " + std::to_string(output_bytes_max) + " bytes");
     boost::endian::store_little_u32(room->data(),
                                     static_cast<std::uint32_t>(value_bytes - binary_header_bytes));
-    (*room)[4] = encrypted_subtype;
+    (*room)[4] = bson::encrypted_subtype;
     const auto ec = key.cipher->seal(static_cast<crypto::Algorithm>(field.algorithm), *key.id, type,
                                      plaintext, room->subspan(binary_header_bytes));
     if (ec) {
@@ -318,7 +316,7 @@ bool Sealer::State::verify(const Edit& edit, const Element& element, const Key& 
             analysis::code::field_cannot_be_encrypted, "Location31041",
             "the already encrypted value does not fit field '" + field.path + "': " + std::string(why));
     };
-    if (element.type() != bson::Type::binary || element.binary().subtype != encrypted_subtype) {
+    if (!element.is_encrypted_binary()) {
         return unfit("it is no binary of subtype 6");
     }
     const auto blob = crypto::CiphertextView::parse(element.binary().data);

@@ -1,5 +1,6 @@
-"""One embedded server with a recorder before it and one fieldgate with the clinic, shared by the whole run; every
-test gets a database of its own (`clinic_<n>`, which the schema pattern protects)."""
+"""One embedded server with a recorder before it and one fieldgate with the clinic, shared by the whole run (with
+`--numprocesses`, by what one process runs of it); every test gets a database of its own (`clinic_<n>`, which the schema
+pattern protects). At the end the recording is judged: no protected plaintext may have reached the server."""
 
 import itertools
 import json
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
+from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
+import canary  # noqa: E402
 import certificates as certificates_module  # noqa: E402
 import clinic  # noqa: E402
 from processes import EmbeddedServer, Fieldgate, TIME_FACTOR, run_fieldgate, write_config  # noqa: E402
@@ -23,14 +26,28 @@ CLIENT_OPTIONS = {"serverSelectionTimeoutMS": int(10_000 * TIME_FACTOR), "connec
 _databases = itertools.count(1)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "runs_last: judges what the other tests did")
+# Half a minute each: they begin first, and each case for itself, so that no process is left alone with them at the end.
+LONG_TESTS = ("test_each_fault_names_provider_and_key_and_ends_by_itself", "test_an_outage_shorter_than_the_lifetime")
+
+
+def is_long(nodeid):
+    return nodeid.split("::")[1].startswith(LONG_TESTS)
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
+    items.sort(key=lambda item: not is_long(item.nodeid))
     for item in items:
         item.add_marker(pytest.mark.timeout(120 * TIME_FACTOR))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    class Scheduler(LoadScopeScheduling):
+        """Hands out whole files, for their fixtures, apart from long tests."""
+
+        def _split_scope(self, nodeid):
+            return nodeid if is_long(nodeid) else nodeid.split("::")[0]
+
+    return Scheduler(config, log)
 
 
 def client_of(uri, **options):
@@ -98,7 +115,7 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def stand(tmp_path_factory):
+def stand(tmp_path_factory, secrets):
     stand = Stand(tmp_path_factory.mktemp("stand"))
     stand.key_id = stand.create_key()
     stand.fieldgate = stand.start()
@@ -106,18 +123,20 @@ def stand(tmp_path_factory):
     yield stand
     _shared.clear()
     stand.close()
+    assert canary.scan(stand.recorder.files_to_server(), secrets).problems == []
 
 
 _shared = []
 
 
 @pytest.fixture(autouse=True)
-def fieldgate_survives():
+def fieldgate_survives(request):
     """A fieldgate that died would make every test that follows wait for it: the run ends with its last words."""
     yield
     for stand in _shared:
         if not stand.fieldgate.running():
-            pytest.exit(f"fieldgate died:\n{stand.fieldgate.log()[-6000:]}", returncode=1)
+            request.session.shouldfail = "fieldgate died"
+            pytest.fail(f"fieldgate died:\n{stand.fieldgate.log()[-6000:]}")
 
 
 @pytest.fixture(scope="session")

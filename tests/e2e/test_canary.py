@@ -1,10 +1,9 @@
-"""Runs last: what the server saw of the whole run, byte for byte."""
+"""What the server saw so far, byte for byte; the whole of it is judged when the stand closes (conftest.py)."""
 
 import canary
 import pytest
 
 
-@pytest.mark.runs_last
 @pytest.mark.timeout(300)
 def test_no_protected_plaintext_reached_the_server(stand, patients, patient, secrets):
     document = patient()  # so that this finds something to judge when it runs alone

@@ -57,6 +57,10 @@ bool same_ignoring_case(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b, {}, lower, lower);
 }
 
+// Those of libmongoc 1.23.
+constexpr std::string_view auth_mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-1", "MONGODB-X509",
+                                                "MONGODB-AWS",   "PLAIN",       "GSSAPI"};
+
 std::vector<std::string> secrets_of(const std::string& uri) {
     std::vector<std::string> secrets;
     const auto add = [&](std::string_view raw) {
@@ -141,6 +145,17 @@ std::vector<std::string> check_uri(const std::string& uri) {
     }
     if (mongoc_uri_get_option_as_bool(parsed.get(), MONGOC_URI_LOADBALANCED, false)) {
         problems.emplace_back("loadBalanced=true is not supported: name the members or a mongos instead");
+    }
+    // libmongoc looks at it when it logs in.
+    if (const char* mechanism = mongoc_uri_get_auth_mechanism(parsed.get());
+        mechanism != nullptr && std::ranges::none_of(auth_mechanisms, [&](std::string_view known) {
+            return same_ignoring_case(mechanism, known);
+        })) {
+        std::string known;
+        for (const std::string_view name : auth_mechanisms)
+            known += (known.empty() ? "" : ", ") + std::string(name);
+        problems.push_back("authMechanism=" + without_secrets(mechanism, uri) +
+                           " is not supported: " + known + " are");
     }
     check_pem_file("tlsCAFile", utf8_option(*parsed, MONGOC_URI_TLSCAFILE), "CERTIFICATE", problems);
     const std::string key_file = utf8_option(*parsed, MONGOC_URI_TLSCERTIFICATEKEYFILE);

@@ -219,7 +219,7 @@ int explain(const std::filesystem::path& file, const ExplainOptions& options, st
     }
     const wire::Buffer described = session::describe(*message, frame, plan);
     out << "What the server receives" << (plan.edits.empty() ? " (nothing to encrypt)\n" : "\n")
-        << bson::lay_out_json(bson::to_json(described)) << "\n\n";
+        << printable_json(bson::lay_out_json(bson::to_json(described))) << "\n\n";
     print_needs(plan, out);
     for (const config::Role* role : roles) print_role(plan, *role, *config, out);
     return exit_ok;

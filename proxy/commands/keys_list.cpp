@@ -79,7 +79,7 @@ void print_json(const std::vector<Row>& rows, std::ostream& out) {
         builder.close();
     }
     builder.close().finish();
-    out << bson::to_json(buffer) << '\n';
+    out << printable_json(bson::to_json(buffer)) << '\n';
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ int install(const config::Config& config, const config::Schema& schema, const an
     print_notes(merged, present, options, console.err);
     const bson::Buffer command = command_of(present.exists, name.collection, merged.validator, options);
     if (options.dry_run) {
-        console.out << bson::lay_out_json(bson::to_json(command)) << '\n';
+        console.out << printable_json(bson::lay_out_json(bson::to_json(command))) << '\n';
         return exit_ok;
     }
     if (const std::string error = client.run(name.database, command); !error.empty())

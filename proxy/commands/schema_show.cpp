@@ -127,7 +127,7 @@ int print_json(const config::ProtectedNamespace& entry, const analysis::Namespac
                "there\n";
         break;
     }
-    console.out << config::to_extended_json(config::write_schema(*schema)) << '\n';
+    console.out << printable_json(config::to_extended_json(config::write_schema(*schema))) << '\n';
     return exit_ok;
 }
 

@@ -22,6 +22,20 @@ std::string printable(std::string_view text) {
     return out;
 }
 
+std::string printable_json(std::string_view json) {
+    std::string out;
+    while (!json.empty()) {
+        const std::size_t sequence_bytes = std::max<std::size_t>(observe::utf8_sequence_bytes(json), 1);
+        const std::string_view sequence = json.substr(0, sequence_bytes);
+        // C0 is escaped within JSON's strings: what is here is of the layout.
+        const bool is_layout = sequence == "\n" || sequence == "\t" || sequence == "\r";
+        out +=
+            is_layout || observe::is_shown(sequence) ? std::string(sequence) : observe::json_escape(sequence);
+        json.remove_prefix(sequence_bytes);
+    }
+    return out;
+}
+
 std::string joined(const std::vector<std::string>& texts) {
     std::string out;
     for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;

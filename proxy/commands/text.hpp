@@ -16,6 +16,10 @@ namespace fieldgate::commands {
 // command. What a terminal would not show as itself (observe/utf8.hpp) becomes '?'.
 std::string printable(std::string_view text);
 
+// The same for JSON, which stays JSON and says the same: \uXXXX instead of '?'. `json` is well-formed, in
+// UTF-8.
+std::string printable_json(std::string_view json);
+
 std::string joined(const std::vector<std::string>& texts);
 
 // Rows with columns as wide as their widest cell, two blanks between; each line ends with a line feed. Rows

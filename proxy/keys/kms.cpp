@@ -286,7 +286,8 @@ Failure Kms::Engine::out_of_time(const Task& task) const {
     if (task.last_failure) return *task.last_failure;
     return {.kind = Failure::Kind::unavailable,
             .code = "timeout",
-            .text = "no answer within " + std::to_string(options_.operation_timeout.count()) + " ms"};
+            .text = std::string(task.waits_for_login ? "login: " : "") + "no answer within " +
+                    std::to_string(options_.operation_timeout.count()) + " ms"};
 }
 
 std::function<void()> Kms::Engine::later(std::uint64_t id, void (Engine::*call)(std::uint64_t)) {

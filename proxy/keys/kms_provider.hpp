@@ -19,6 +19,7 @@ using crypto::kms::UnixTime;
 // What providers look up on the machine at each login: environment variables, and files that agents renew.
 // Tests give their own.
 struct KmsEnvironment {
+    // One that is empty is not set, as the cloud's own tools have it.
     std::function<std::optional<std::string>(const std::string& name)> variable;
     // Failure: `credentials`, and the text names the file.
     std::function<crypto::kms::Result<crypto::SecretBuffer>(const std::filesystem::path& file)> read_file;

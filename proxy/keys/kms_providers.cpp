@@ -79,7 +79,7 @@ KmsEnvironment system_environment() {
     KmsEnvironment environment;
     environment.variable = [](const std::string& name) -> std::optional<std::string> {
         const char* const value = std::getenv(name.c_str());
-        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+        return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>(value);
     };
     environment.read_file = [](const std::filesystem::path& file) -> Result<SecretBuffer> {
         const auto unreadable = [&](const std::string& why) {

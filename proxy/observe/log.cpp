@@ -47,21 +47,6 @@ std::string_view level_color(Level level) {
     return "";
 }
 
-void append_escape(std::string& out, std::uint32_t code_point) {
-    constexpr char hex[] = "0123456789abcdef";
-    out += "\\u";
-    for (int shift = 12; shift >= 0; shift -= 4) out += hex[(code_point >> shift) & 0xF];
-}
-
-// Of a sequence of two or three bytes, as all that are not shown are.
-std::uint32_t bmp_code_point(std::string_view sequence) {
-    std::uint32_t code_point =
-        static_cast<std::uint8_t>(sequence[0]) & (sequence.size() == 2 ? 0x1Fu : 0x0Fu);
-    for (const char c : sequence.substr(1))
-        code_point = code_point << 6 | (static_cast<std::uint8_t>(c) & 0x3Fu);
-    return code_point;
-}
-
 void append_json_string(std::string& out, std::string_view text) {
     out += '"';
     while (!text.empty()) {
@@ -75,7 +60,7 @@ void append_json_string(std::string& out, std::string_view text) {
         if (sequence_bytes > 1 && is_shown(text.substr(0, sequence_bytes))) {
             out += text.substr(0, sequence_bytes);
         } else if (sequence_bytes > 1) {
-            append_escape(out, bmp_code_point(text.substr(0, sequence_bytes)));
+            out += json_escape(text.substr(0, sequence_bytes));
         } else if (c == '"' || c == '\\') {
             out += '\\';
             out += c;
@@ -86,7 +71,7 @@ void append_json_string(std::string& out, std::string_view text) {
         } else if (c == '\t') {
             out += "\\t";
         } else if (!is_shown(text.substr(0, 1))) {
-            append_escape(out, static_cast<unsigned char>(c));
+            out += json_escape(text.substr(0, 1));
         } else {
             out += c;
         }

@@ -41,6 +41,17 @@ bool is_shown(std::string_view sequence) {
     return sequence != "\xEF\xBB\xBF";
 }
 
+std::string json_escape(std::string_view sequence) {
+    const auto first = static_cast<std::uint8_t>(sequence.front());
+    std::uint32_t code_point = sequence.size() == 1 ? first : first & (sequence.size() == 2 ? 0x1Fu : 0x0Fu);
+    for (const char c : sequence.substr(1))
+        code_point = code_point << 6 | (static_cast<std::uint8_t>(c) & 0x3Fu);
+    constexpr char hex[] = "0123456789abcdef";
+    std::string escape = "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) escape += hex[(code_point >> shift) & 0xF];
+    return escape;
+}
+
 bool is_text_shown(std::string_view text) {
     while (!text.empty()) {
         const std::size_t sequence_bytes = utf8_sequence_bytes(text);

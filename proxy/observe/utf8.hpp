@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 // What may go to a terminal as it is. Names and texts come from clients, servers and key documents.
@@ -13,6 +14,9 @@ std::size_t utf8_sequence_bytes(std::string_view text);
 // Whether a terminal shows this sequence of UTF-8 as itself: no control character (C0, DEL, C1, which some
 // terminals obey), none that hides or that turns the direction of others.
 bool is_shown(std::string_view sequence);
+
+// "\uXXXX" for a sequence of at most three bytes, as all that are not shown are.
+std::string json_escape(std::string_view sequence);
 
 // UTF-8, every sequence of it shown.
 bool is_text_shown(std::string_view text);

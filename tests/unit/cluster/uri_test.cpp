@@ -46,6 +46,8 @@ TEST(CheckUri, finds_nothing_wrong_with_sound_strings) {
              "mongodb://db1",
              "mongodb://db1:27017,db2:27018/?replicaSet=rs0",
              "mongodb://user:p%40ss@db1/admin?authSource=admin&authMechanism=SCRAM-SHA-256",
+             "mongodb://user:x@db1/?authMechanism=scram-sha-1",
+             "mongodb://user:x@db1/?authMechanism=PLAIN&authSource=$external",
              "mongodb://[::1]:27017/?directConnection=true",
              "mongodb://%2Ftmp%2Fmongodb.sock/",
              "mongodb://db1/?tls=true&tlsCAFile=" + ca + "&tlsCertificateKeyFile=" + key +
@@ -76,6 +78,10 @@ TEST(CheckUri, reports_what_libmongoc_would_refuse_or_only_log) {
         {"mongodb://db1/?compressors=nope", "Unsupported compressor"},
         {"mongodb://a,b/?directConnection=true", "Multiple seeds not allowed"},
         {"mongodb://db1/?loadBalanced=true", "loadBalanced=true is not supported"},
+        {"mongodb://u:p@db1/?authMechanism=NOPE",
+         "authMechanism=NOPE is not supported: SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509, MONGODB-AWS, PLAIN, "
+         "GSSAPI are"},
+        {"mongodb://u:p@db1/?authMechanism=MONGODB-OIDC", "authMechanism=MONGODB-OIDC is not supported"},
         {"mongodb://db1/?tls=true&tlsDisableOCSPEndpointCheck=true",
          "tlsDisableOCSPEndpointCheck is not supported"},
         {"mongodb://db1/?tls=true&tlsDisableCertificateRevocationCheck=true",

@@ -88,10 +88,15 @@ TEST(KeysList, lets_no_control_character_reach_the_terminal) {
                   "c\xC2\x9B"
                   "2J",
                   "d\xE2\x80\xAE"
-                  "e"});
+                  "e",
+                  "f\x7Fg", "h\xEF\xBB\xBFÄ€𝄞"});
     Printed printed;
     EXPECT_EQ(list_keys(vault.clinic.file, false, printed.console()), exit_ok);
-    EXPECT_TRUE(says(printed.out, "a?[2Jb, c?2J, d?e")) << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "a?[2Jb, c?2J, d?e, f?g, h?Ä€𝄞")) << printed.out.str();
+    Printed json;
+    EXPECT_EQ(list_keys(vault.clinic.file, true, json.console()), exit_ok);
+    EXPECT_TRUE(says(json.out, R"([ "a\u001b[2Jb", "c\u009b2J", "d\u202ee", "f\u007fg", "h\ufeffÄ€𝄞" ])"))
+        << json.out.str();
 }
 
 TEST(KeysList, says_when_there_is_none_and_when_there_is_no_answer) {

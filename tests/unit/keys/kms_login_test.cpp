@@ -143,7 +143,7 @@ TEST_F(KmsLoginTest, who_waits_for_a_login_waits_no_longer_than_its_time) {
     transport.pass(19s);
     const Outcome late = unwrap(2);
     transport.pass(1s);
-    EXPECT_EQ(*early, "KMS provider `aws:eu`: no answer within 20000 ms");
+    EXPECT_EQ(*early, "KMS provider `aws:eu`: login: no answer within 20000 ms");
     EXPECT_EQ(*late, "");
     transport.answer(200);
     EXPECT_EQ(transport.log.back(), "aws:eu unwrap 2");

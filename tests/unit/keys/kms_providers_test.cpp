@@ -127,6 +127,17 @@ TEST_F(KmsProviders, each_kind_is_limited_to_its_list) {
     }
 }
 
+// As the clouds' own tools have it: a deployment that has nothing to say sets it to nothing.
+TEST_F(KmsProviders, a_variable_that_is_empty_is_not_set) {
+    constexpr const char* name = "FIELDGATE_TEST_VARIABLE";
+    ::setenv(name, "", 1);
+    EXPECT_EQ(system_environment().variable(name), std::nullopt);
+    ::setenv(name, "x", 1);
+    EXPECT_EQ(system_environment().variable(name), "x");
+    ::unsetenv(name);
+    EXPECT_EQ(system_environment().variable(name), std::nullopt);
+}
+
 TEST_F(KmsProviders, nobody_waits_for_a_token_file_that_is_a_pipe) {
     const std::filesystem::path pipe = directory_ / "pipe";
     ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);

@@ -114,6 +114,18 @@ struct VaultKms {
     std::string auth_mount;                       // empty: approle or kubernetes
 };
 
+// A master key as key documents name it: the fields of its masterKey (master_key_fields.hpp), checked.
+using MasterKeyValue = std::variant<std::string, bool, std::int32_t>;
+struct ListedMasterKey {
+    struct Field {
+        std::string name;
+        MasterKeyValue value;
+        friend bool operator==(const Field&, const Field&) = default;
+    };
+    std::vector<Field> fields;
+    int line = 0;  // in the configuration
+};
+
 struct KmsProvider {
     std::string name;  // "aws", "aws:eu"
     std::variant<LocalKms, AwsKms, AzureKms, GcpKms, KmipKms, VaultKms> settings;
@@ -121,6 +133,9 @@ struct KmsProvider {
     // host[:port] that a masterKey of a key document may name besides the provider's own domains: credentials
     // never go anywhere else.
     std::vector<std::string> hosts;
+    // The only master keys that its data keys may be wrapped under. Nothing: any that its credentials may
+    // use.
+    std::optional<std::vector<ListedMasterKey>> master_keys = {};
     int line = 0;  // in the configuration
 
     std::string_view type() const { return std::string_view(name).substr(0, name.find(':')); }

@@ -172,6 +172,7 @@ KmsProvider load_provider(LoadContext& context, const Node& node) {
     if (type != "local") provider.tls = load_kms_tls(section);
     // A local key is nowhere else, and Vault is where the configuration says: key documents name no host.
     if (type != "local" && type != "vault") provider.hosts = load_hosts(section);
+    provider.master_keys = load_master_keys(section, provider);
     section.finish();
     return provider;
 }

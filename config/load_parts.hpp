@@ -19,6 +19,8 @@ void load_listeners(Section& root, Config& config);
 AwsKms load_aws_kms(Section& section);
 AzureKms load_azure_kms(Section& section);
 GcpKms load_gcp_kms(Section& section);
+// Its `master_keys`. Nothing: absent; one that is wrong was reported, and is not nothing.
+std::optional<std::vector<ListedMasterKey>> load_master_keys(Section& section, const KmsProvider& provider);
 // A key that must be an endpoint: HOST or HOST:PORT. Empty: absent or wrong.
 std::string load_endpoint(Section& section, const std::string& key);
 // "https://HOST[:PORT]", for `scheme` "https://"; one slash at the end is dropped. Empty: absent or wrong.

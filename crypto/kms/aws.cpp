@@ -187,7 +187,7 @@ Result<Request> aws_encrypt_request(const Endpoint& endpoint, const AwsMasterKey
 
 Result<Request> aws_decrypt_request(const Endpoint& endpoint, const AwsMasterKey& master_key,
                                     std::span<const std::uint8_t> wrapped, const AwsCredentials& credentials,
-                                    UnixTime now) {
+                                    UnixTime now, AwsDecrypt how) {
     if (wrapped.empty() || wrapped.size() > wrapped_bytes_max) {
         return Failure{Failure::Kind::refused, 0, "wrapped_key_length",
                        "keyMaterial has a length that nothing wrapped by AWS KMS has"};
@@ -195,7 +195,9 @@ Result<Request> aws_decrypt_request(const Endpoint& endpoint, const AwsMasterKey
     SecretBuffer body;
     append_text(body, "{\"CiphertextBlob\": \"");
     append_text(body, base64_encode(wrapped));
-    append_text(body, "\"}");
+    append_text(body, "\"");
+    if (how == AwsDecrypt::names_key) append_text(body, ", \"KeyId\": " + json_quoted(master_key.key));
+    append_text(body, "}");
     return signed_request(endpoint, master_key.region, "Decrypt", credentials, body, now);
 }
 

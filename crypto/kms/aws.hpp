@@ -9,7 +9,7 @@
 #include "crypto/kms/master_key.hpp"
 
 // AWS's Key Management Service, Encrypt and Decrypt, as its API reference has them. Bodies are what
-// libmongocrypt sends: no encryption context, no KeyId when decrypting.
+// libmongocrypt sends: no encryption context, and no KeyId when decrypting unless the caller wants it there.
 namespace fieldgate::crypto::kms {
 
 struct AwsCredentials {
@@ -32,9 +32,13 @@ struct AwsCredentials {
 [[nodiscard]] Result<Request> aws_encrypt_request(const Endpoint& endpoint, const AwsMasterKey& master_key,
                                                   const DataKey& key, const AwsCredentials& credentials,
                                                   UnixTime now);
+// KMS decrypts with whatever key made the blob. `names_key`: the request says which one it must be, and KMS
+// refuses any other (IncorrectKeyException); an alias then means the key that it points at now.
+enum class AwsDecrypt : std::uint8_t { whichever_key, names_key };
 [[nodiscard]] Result<Request> aws_decrypt_request(const Endpoint& endpoint, const AwsMasterKey& master_key,
                                                   std::span<const std::uint8_t> wrapped,
-                                                  const AwsCredentials& credentials, UnixTime now);
+                                                  const AwsCredentials& credentials, UnixTime now,
+                                                  AwsDecrypt how = AwsDecrypt::whichever_key);
 // keyMaterial: 1 to 6144 bytes, as KMS has it.
 [[nodiscard]] Result<std::vector<std::uint8_t>> aws_read_encrypted(const Reply& reply);
 // KMS decrypts with whatever key made the blob, whichever the document names, and says which. `refused`, code

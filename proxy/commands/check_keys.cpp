@@ -6,6 +6,7 @@
 #include "proxy/commands/key_vault_access.hpp"
 #include "proxy/commands/text.hpp"
 #include "proxy/keys/master_key.hpp"
+#include "proxy/keys/master_key_list.hpp"
 
 namespace fieldgate::commands {
 namespace {
@@ -54,6 +55,29 @@ std::vector<FoundKey> found_keys(const std::vector<bson::Buffer>& documents) {
     keys.reserve(documents.size());
     for (const bson::Buffer& document : documents) keys.push_back(found_key(document));
     return keys;
+}
+
+// A key for each master key that documents of the provider name and that `is_wanted`; no more than some.
+template <class Predicate>
+std::vector<FoundKey> keys_by_master_key(const config::KmsProvider& provider, cluster::KeyVaultClient* vault,
+                                         const Predicate& is_wanted) {
+    std::vector<FoundKey> keys;
+    if (vault == nullptr) return keys;
+    const auto found = vault->find_of_provider(provider.name, documents_looked_at);
+    for (FoundKey& key : found_keys(found.documents)) {
+        if (!key.key || key.key->provider != provider.name || !is_wanted(key.key->master_key)) continue;
+        const bool is_there = std::ranges::any_of(
+            keys, [&](const FoundKey& other) { return other.key->master_key == key.key->master_key; });
+        if (!is_there && keys.size() < master_keys_tried) keys.push_back(std::move(key));
+    }
+    return keys;
+}
+
+std::vector<MasterKeyDescription> master_keys_of(const std::vector<FoundKey>& keys) {
+    std::vector<MasterKeyDescription> master_keys;
+    master_keys.reserve(keys.size());
+    for (const FoundKey& key : keys) master_keys.push_back(key.key->master_key);
+    return master_keys;
 }
 
 // The way out, where the cause is one that newcomers meet.
@@ -109,19 +133,23 @@ void Report::failed(int code, const std::string& what) {
 void check_providers(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient* vault,
                      Report& report) {
     for (const config::KmsProvider& provider : config.kms_providers) {
-        std::vector<MasterKeyDescription> master_keys;
         if (std::holds_alternative<config::LocalKms>(provider.settings)) {
-            master_keys.emplace_back(crypto::kms::LocalMasterKey{});
-        } else if (vault != nullptr) {
-            const auto found = vault->find_of_provider(provider.name, documents_looked_at);
-            for (const FoundKey& key : found_keys(found.documents)) {
-                if (!key.key || key.key->provider != provider.name) continue;
-                if (master_keys.size() < master_keys_tried &&
-                    std::ranges::find(master_keys, key.key->master_key) == master_keys.end())
-                    master_keys.push_back(key.key->master_key);
-            }
+            check_provider(provider, {crypto::kms::LocalMasterKey{}}, kms, report);
+            continue;
         }
-        check_provider(provider, master_keys, kms, report);
+        const keys::MasterKeyList list(provider);
+        const std::vector<FoundKey> found = keys_by_master_key(provider, vault, [&](const auto& master_key) {
+            return !list.is_limited() || list.refusal_of(master_key).has_value();
+        });
+        if (!list.is_limited()) {
+            check_provider(provider, master_keys_of(found), kms, report);
+            continue;
+        }
+        check_provider(provider, list.listed(), kms, report);
+        for (const FoundKey& key : found) {
+            report.failed(exit_configuration, "key " + key.text() + ": " + quoted(provider.name) + ": " +
+                                                  list.refusal_of(key.key->master_key)->text);
+        }
     }
 }
 

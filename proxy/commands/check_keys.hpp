@@ -21,9 +21,10 @@ class Report {
     int code_ = exit_ok;
 };
 
-// Every KMS provider of the configuration: wraps and unwraps a random key under the master keys that
-// documents of the key vault name for it; logs in only, where there is none. `vault` is null where it could
-// not be asked.
+// Every KMS provider of the configuration: wraps and unwraps a random key under each of its `master_keys`;
+// or, without that list, under the master keys that documents of the key vault name for it, and logs in only,
+// where there is none. A document that names a master key which is not in the list is a problem of the
+// configuration. `vault` is null where it could not be asked.
 void check_providers(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient* vault,
                      Report& report);
 

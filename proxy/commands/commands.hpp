@@ -38,7 +38,8 @@ int init(const std::filesystem::path& directory, Console console);
 // `fieldgate check -c FILE [--connect]`: every problem with file and line; certificates, keys and listeners'
 // addresses as `run` would find them, but nothing is bound. With `connect` also: does the cluster answer
 // (within about 5 seconds), can the key vault be read, does every KMS unwrap what it wrapped under each
-// master key that the key vault's documents name (its credentials only, where there is none), is every key
+// master key of its `master_keys`, or without that list under those that the key vault's documents name (its
+// credentials only, where there is none), is every key
 // that a schema names there and usable.
 int check(const std::filesystem::path& file, bool connect, const OpenKeyManagers& open_kms, Console console);
 

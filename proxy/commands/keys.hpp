@@ -23,8 +23,9 @@ int create_key(const std::filesystem::path& file, const CreateKey& options, cons
                Console console);
 
 // `fieldgate keys list`: a table, or JSON:
-// {"keys": [{"id", "altNames", "provider", "masterKey", "created", "updated", "usedBy"}]}; documents that are
-// none that drivers or fieldgate would use have {"id", "problem"}.
+// {"keys": [{"id", "altNames", "provider", "masterKey", "created", "updated", "usedBy"}]}, with
+// "masterKeyListed" where the provider has a list of `master_keys` (the table says "not listed"); documents
+// that are none that drivers or fieldgate would use have {"id", "problem"}.
 int list_keys(const std::filesystem::path& file, bool json, Console console);
 
 // `fieldgate keys alias add|remove KEY NAME`.

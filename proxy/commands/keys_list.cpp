@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <ostream>
 
 #include "proxy/bson/builder.hpp"
@@ -7,6 +8,7 @@
 #include "proxy/commands/keys.hpp"
 #include "proxy/commands/text.hpp"
 #include "proxy/keys/master_key.hpp"
+#include "proxy/keys/master_key_list.hpp"
 
 namespace fieldgate::commands {
 namespace {
@@ -14,7 +16,25 @@ namespace {
 struct Row {
     FoundKey found;
     std::vector<std::string> used_by;
+    std::optional<bool> is_listed;  // nothing: its provider has no list of master keys
 };
+
+using Lists = std::map<std::string, keys::MasterKeyList, std::less<>>;  // by provider
+
+Lists lists_of(const config::Config& config) {
+    Lists lists;
+    for (const config::KmsProvider& provider : config.kms_providers) {
+        if (provider.master_keys) lists.emplace(provider.name, keys::MasterKeyList(provider));
+    }
+    return lists;
+}
+
+std::optional<bool> find_listed(const Lists& lists, const FoundKey& found) {
+    if (!found.key) return std::nullopt;
+    const auto list = lists.find(found.key->provider);
+    if (list == lists.end()) return std::nullopt;
+    return !list->second.refusal_of(found.key->master_key).has_value();
+}
 
 void print_table(const std::vector<Row>& rows, std::ostream& out) {
     const std::int64_t now_ms = now_unix_ms();
@@ -23,7 +43,8 @@ void print_table(const std::vector<Row>& rows, std::ostream& out) {
         const std::string id = keys::uuid_text(row.found.id);
         const std::string names = joined(row.found.alt_names);
         if (const auto& key = row.found.key) {
-            cells.push_back({id, names, key->provider, keys::master_key_text(key->master_key),
+            const char* const mark = row.is_listed.value_or(true) ? "" : " (not listed)";
+            cells.push_back({id, names, key->provider, keys::master_key_text(key->master_key) + mark,
                              age_text(key->creation_unix_ms, now_ms), joined(row.used_by)});
         } else {
             cells.push_back({id, names, "?", "", "?", "unusable: " + row.found.problem});
@@ -51,6 +72,7 @@ void print_json(const std::vector<Row>& rows, std::ostream& out) {
         add_array("altNames", found.alt_names);
         builder.append_string("provider", found.key->provider);
         keys::append_master_key(builder, found.key->provider, found.key->master_key);
+        if (rows[i].is_listed) builder.append_bool("masterKeyListed", *rows[i].is_listed);
         builder.append_string("created", time_text(found.key->creation_unix_ms))
             .append_string("updated", time_text(found.key->update_unix_ms));
         add_array("usedBy", rows[i].used_by);
@@ -70,12 +92,14 @@ int list_keys(const std::filesystem::path& file, bool json, Console console) {
     auto found = vault.all();
     if (!found) return vault.code();
 
+    const Lists lists = lists_of(*config);
     std::vector<Row> rows;
     rows.reserve(found->size());
     for (FoundKey& key : *found) {
         std::vector<std::string> used_by;
         if (key.key) used_by = schemas_that_use(*config, *key.key);
-        rows.push_back({std::move(key), std::move(used_by)});
+        const auto is_listed = find_listed(lists, key);
+        rows.push_back({std::move(key), std::move(used_by), is_listed});
     }
     std::ranges::stable_sort(
         rows, {}, [](const Row& row) { return row.found.key ? row.found.key->creation_unix_ms : 0; });

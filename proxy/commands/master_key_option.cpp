@@ -7,6 +7,7 @@
 #include "proxy/commands/text.hpp"
 #include "proxy/keys/error.hpp"
 #include "proxy/keys/master_key.hpp"
+#include "proxy/keys/master_key_list.hpp"
 
 namespace fieldgate::commands {
 namespace {
@@ -48,7 +49,8 @@ MasterKeyOption read_master_key_option(const config::Config& config, const std::
         return refuse(config.kms_providers.empty() ? exit_configuration : exit_usage,
                       "--provider: say which KMS wraps the key (" + configured(config) + ")");
     }
-    if (find_provider(config, option.provider) == nullptr) {
+    const config::KmsProvider* const found = find_provider(config, option.provider);
+    if (found == nullptr) {
         return refuse(exit_configuration, "KMS provider `" + option.provider + "` is not configured (" +
                                               configured(config) + ")");
     }
@@ -64,6 +66,10 @@ MasterKeyOption read_master_key_option(const config::Config& config, const std::
     std::string field;
     auto parsed = keys::parse_master_key(option.provider, view, keys::MasterKeyUse::wanted, &field);
     if (parsed) {
+        if (const auto refusal = keys::MasterKeyList(*found).refusal_of(*parsed)) {
+            return refuse(exit_configuration,
+                          "--master-key: KMS provider `" + option.provider + "`: " + refusal->text);
+        }
         option.master_key = std::move(*parsed);
         return option;
     }

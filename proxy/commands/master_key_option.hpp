@@ -17,7 +17,8 @@ struct MasterKeyOption {
 };
 
 // Without a provider: `local` if it is configured, or the only one that is. `master_key` is the drivers'
-// masterKey as extended JSON; the providers that need none (local; KMIP, which makes one) may go without.
+// masterKey as extended JSON; the providers that need none (local; KMIP, which makes one) may go without. One
+// that is not in the provider's `master_keys` is a problem of the configuration.
 MasterKeyOption read_master_key_option(const config::Config& config, const std::string& provider,
                                        const std::string& master_key);
 

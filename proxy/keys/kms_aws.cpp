@@ -111,7 +111,9 @@ AwsProvider::AwsProvider(const config::KmsProvider& configured, KmsEnvironment e
     : name_(configured.name),
       settings_(std::get<config::AwsKms>(configured.settings)),
       hosts_(configured.hosts),
-      environment_(std::move(environment)) {
+      environment_(std::move(environment)),
+      decrypt_(configured.master_keys ? crypto::kms::AwsDecrypt::names_key
+                                      : crypto::kms::AwsDecrypt::whichever_key) {
     if (settings_.access_key_id.empty()) return;
     credentials_ = AwsCredentials{settings_.access_key_id,
                                   SecretBuffer(crypto::kms::bytes_of(settings_.secret_access_key)),
@@ -277,7 +279,7 @@ Result<std::unique_ptr<UnwrapOperation>> AwsProvider::unwrap(
              std::vector<std::uint8_t>(wrapped.begin(), wrapped.end())](UnixTime now) -> Result<Request> {
             const auto login = credentials();
             if (!login) return login.error();
-            return crypto::kms::aws_decrypt_request(endpoint, description, wrapped, **login, now);
+            return crypto::kms::aws_decrypt_request(endpoint, description, wrapped, **login, now, decrypt_);
         },
         [description = *description](const Reply& reply) {
             return crypto::kms::aws_read_decrypted(reply, description);

@@ -55,6 +55,8 @@ class AwsProvider final : public KmsProvider {
     config::AwsKms settings_;
     std::vector<std::string> hosts_;
     KmsEnvironment environment_;
+    // With a list of master keys, a document may not name one of them and bring a blob of another.
+    crypto::kms::AwsDecrypt decrypt_;
     std::optional<crypto::kms::AwsCredentials> credentials_;
     std::optional<UnixTime> due_;  // of the next login; nothing: they do not end
     UnixTime ends_{};              // where there is a due_

@@ -11,6 +11,7 @@
 #include "proxy/keys/kms_azure.hpp"
 #include "proxy/keys/kms_gcp.hpp"
 #include "proxy/keys/kms_kmip.hpp"
+#include "proxy/keys/kms_limited.hpp"
 #include "proxy/keys/kms_local.hpp"
 #include "proxy/keys/kms_vault.hpp"
 
@@ -67,7 +68,9 @@ struct Maker {
 Kms::Providers make_kms_providers(const config::Config& config, const KmsEnvironment& environment) {
     Kms::Providers providers;
     for (const config::KmsProvider& provider : config.kms_providers) {
-        providers.emplace(provider.name, std::visit(Maker{provider, environment}, provider.settings));
+        auto made = std::visit(Maker{provider, environment}, provider.settings);
+        if (provider.master_keys) made = limit_kms(std::move(made), MasterKeyList(provider));
+        providers.emplace(provider.name, std::move(made));
     }
     return providers;
 }

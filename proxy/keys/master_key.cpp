@@ -1,12 +1,14 @@
 #include "proxy/keys/master_key.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bitset>
+#include <boost/assert.hpp>
 #include <limits>
-#include <span>
+#include <optional>
+#include <tuple>
+#include <utility>
 
-#include "config/scalars.hpp"
+#include "config/master_key_fields.hpp"
 #include "proxy/keys/error.hpp"
 
 namespace fieldgate::keys {
@@ -16,6 +18,8 @@ using boost::system::error_code;
 using bson::DocumentView;
 using bson::Element;
 using bson::Type;
+using config::MasterKeyField;
+using config::MasterKeyValue;
 using crypto::kms::AwsMasterKey;
 using crypto::kms::AzureMasterKey;
 using crypto::kms::GcpMasterKey;
@@ -23,177 +27,113 @@ using crypto::kms::KmipMasterKey;
 using crypto::kms::LocalMasterKey;
 using crypto::kms::VaultMasterKey;
 
-constexpr std::size_t text_bytes_max = 2048;     // the longest ARN
 constexpr std::size_t provider_bytes_max = 256;  // it stands in error texts
 
 bool is_letter_or_digit(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-// What each text may be. They become parts of host names, paths and JSON: nobody who writes a key document
-// may put more into a request than its own field.
-bool is_printable(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f'; });
-}
-bool is_host_label(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return is_letter_or_digit(c) || c == '-'; });
-}
-// RFC 3986, 2.3, and no step to another directory.
-bool is_path_part(std::string_view text) {
-    return text != "." && text != ".." && std::ranges::all_of(text, [](char c) {
-               return is_letter_or_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
-           });
-}
-bool is_path(std::string_view text) {
-    for (std::size_t start = 0;;) {
-        const std::size_t end = std::min(text.find('/', start), text.size());
-        const std::string_view part = text.substr(start, end - start);
-        if (part.empty() || !is_path_part(part)) return false;
-        if (end == text.size()) return true;
-        start = end + 1;
-    }
-}
-bool is_bare_endpoint(std::string_view text) {
-    return config::endpoint_fault(text).empty();
-}
-// Drivers want a dot in the host, but for KMIP.
-bool is_endpoint(std::string_view text) {
-    return text.find('.') != std::string_view::npos && is_bare_endpoint(text);
-}
-
 template <class Key, class Value>
-Key key_of(Value Key::*);
-
-enum class Empty : std::uint8_t { refused, means_none };
-
-template <auto member, auto is_sound, Empty empty = Empty::refused,
-          Errc fault = Errc::master_key_field_characters>
-error_code read_text(const Element& element, MasterKeyDescription& master_key) {
-    using Key = decltype(key_of(member));
-    if (!element.is_string()) return Errc::master_key_field_type;
-    const std::string_view text = element.string();
-    if (text.size() > text_bytes_max || (text.empty() && empty == Empty::refused))
-        return Errc::master_key_field_length;
-    if (!text.empty() && !is_sound(text)) return fault;
-    std::get<Key>(master_key).*member = text;
-    return {};
-}
-
-template <auto member, auto is_sound>
-error_code read_endpoint(const Element& element, MasterKeyDescription& master_key) {
-    return read_text<member, is_sound, Empty::refused, Errc::master_key_endpoint_malformed>(element,
-                                                                                            master_key);
-}
-
-error_code read_delegated(const Element& element, MasterKeyDescription& master_key) {
-    if (element.type() != Type::boolean) return Errc::master_key_field_type;
-    std::get<KmipMasterKey>(master_key).delegated = element.boolean();
-    return {};
-}
-
-error_code read_version(const Element& element, MasterKeyDescription& master_key) {
-    const auto version = element.whole_number();
-    if (!version || *version < 1 || *version > std::numeric_limits<std::int32_t>::max())
-        return Errc::master_key_field_type;
-    std::get<VaultMasterKey>(master_key).key_version = static_cast<int>(*version);
-    return {};
-}
-
-enum class Presence : std::uint8_t { optional, stored, always };
-
-struct Row {
+struct Member {
     std::string_view name;
-    error_code (*read)(const Element&, MasterKeyDescription&);
-    Presence presence;
+    Value Key::* value;
 };
 
-constexpr std::array aws_rows{
-    Row{"region", read_text<&AwsMasterKey::region, is_host_label>, Presence::always},
-    Row{"key", read_text<&AwsMasterKey::key, is_printable>, Presence::always},
-    Row{"endpoint", read_endpoint<&AwsMasterKey::endpoint, is_endpoint>, Presence::optional},
-};
-constexpr std::array azure_rows{
-    Row{"keyVaultEndpoint", read_endpoint<&AzureMasterKey::key_vault_endpoint, is_endpoint>,
-        Presence::always},
-    Row{"keyName", read_text<&AzureMasterKey::key_name, is_path_part>, Presence::always},
-    Row{"keyVersion", read_text<&AzureMasterKey::key_version, is_path_part, Empty::means_none>,
-        Presence::optional},
-};
-constexpr std::array gcp_rows{
-    Row{"projectId", read_text<&GcpMasterKey::project_id, is_path_part>, Presence::always},
-    Row{"location", read_text<&GcpMasterKey::location, is_path_part>, Presence::always},
-    Row{"keyRing", read_text<&GcpMasterKey::key_ring, is_path_part>, Presence::always},
-    Row{"keyName", read_text<&GcpMasterKey::key_name, is_path_part>, Presence::always},
-    Row{"keyVersion", read_text<&GcpMasterKey::key_version, is_path_part, Empty::means_none>,
-        Presence::optional},
-    Row{"endpoint", read_endpoint<&GcpMasterKey::endpoint, is_endpoint>, Presence::optional},
-};
-constexpr std::array kmip_rows{
-    Row{"endpoint", read_endpoint<&KmipMasterKey::endpoint, is_bare_endpoint>, Presence::optional},
-    Row{"delegated", read_delegated, Presence::optional},
-    Row{"keyId", read_text<&KmipMasterKey::key_id, is_printable>, Presence::stored},
-};
-constexpr std::array vault_rows{
-    Row{"keyName", read_text<&VaultMasterKey::key_name, is_path_part>, Presence::always},
-    Row{"mount", read_text<&VaultMasterKey::mount, is_path>, Presence::optional},
-    Row{"keyVersion", read_version, Presence::optional},
-};
-
-struct TypeRow {
-    std::string_view type;
-    std::span<const Row> rows;
-    MasterKeyDescription (*make)();
-};
-
+// Which member holds which field, in the drivers' order.
 template <class Key>
-MasterKeyDescription make() {
-    return Key{};
+constexpr auto members_of = std::tuple{};
+template <>
+constexpr auto members_of<AwsMasterKey> =
+    std::tuple{Member{"region", &AwsMasterKey::region}, Member{"key", &AwsMasterKey::key},
+               Member{"endpoint", &AwsMasterKey::endpoint}};
+template <>
+constexpr auto members_of<AzureMasterKey> = std::tuple{
+    Member{"keyVaultEndpoint", &AzureMasterKey::key_vault_endpoint},
+    Member{"keyName", &AzureMasterKey::key_name}, Member{"keyVersion", &AzureMasterKey::key_version}};
+template <>
+constexpr auto members_of<GcpMasterKey> =
+    std::tuple{Member{"projectId", &GcpMasterKey::project_id},   Member{"location", &GcpMasterKey::location},
+               Member{"keyRing", &GcpMasterKey::key_ring},       Member{"keyName", &GcpMasterKey::key_name},
+               Member{"keyVersion", &GcpMasterKey::key_version}, Member{"endpoint", &GcpMasterKey::endpoint}};
+template <>
+constexpr auto members_of<KmipMasterKey> =
+    std::tuple{Member{"endpoint", &KmipMasterKey::endpoint}, Member{"delegated", &KmipMasterKey::delegated},
+               Member{"keyId", &KmipMasterKey::key_id}};
+template <>
+constexpr auto members_of<VaultMasterKey> =
+    std::tuple{Member{"keyName", &VaultMasterKey::key_name}, Member{"mount", &VaultMasterKey::mount},
+               Member{"keyVersion", &VaultMasterKey::key_version}};
+
+// visit(name, member) for each.
+template <class Key, class Visit>
+void each_member(Key& key, const Visit& visit) {
+    std::apply([&](const auto&... member) { (visit(member.name, key.*member.value), ...); },
+               members_of<std::remove_const_t<Key>>);
 }
 
-const std::array type_table{
-    TypeRow{"local", {}, make<LocalMasterKey>},         TypeRow{"aws", aws_rows, make<AwsMasterKey>},
-    TypeRow{"azure", azure_rows, make<AzureMasterKey>}, TypeRow{"gcp", gcp_rows, make<GcpMasterKey>},
-    TypeRow{"kmip", kmip_rows, make<KmipMasterKey>},    TypeRow{"vault", vault_rows, make<VaultMasterKey>},
-};
+std::optional<MasterKeyDescription> make(std::string_view type) {
+    if (type == "local") return LocalMasterKey{};
+    if (type == "aws") return AwsMasterKey{};
+    if (type == "azure") return AzureMasterKey{};
+    if (type == "gcp") return GcpMasterKey{};
+    if (type == "kmip") return KmipMasterKey{};
+    if (type == "vault") return VaultMasterKey{};
+    return std::nullopt;
+}
 
-class Writer {
- public:
-    explicit Writer(bson::Builder& out) : out_(out) {}
-    void operator()(const LocalMasterKey&) {}
-    void operator()(const AwsMasterKey& key) {
-        text("region", key.region);
-        text("key", key.key);
-        text("endpoint", key.endpoint);
-    }
-    void operator()(const AzureMasterKey& key) {
-        text("keyVaultEndpoint", key.key_vault_endpoint);
-        text("keyName", key.key_name);
-        text("keyVersion", key.key_version);
-    }
-    void operator()(const GcpMasterKey& key) {
-        text("projectId", key.project_id);
-        text("location", key.location);
-        text("keyRing", key.key_ring);
-        text("keyName", key.key_name);
-        text("keyVersion", key.key_version);
-        text("endpoint", key.endpoint);
-    }
-    void operator()(const KmipMasterKey& key) {
-        text("endpoint", key.endpoint);
-        if (key.delegated) out_.append_bool("delegated", true);
-        text("keyId", key.key_id);
-    }
-    void operator()(const VaultMasterKey& key) {
-        text("keyName", key.key_name);
-        text("mount", key.mount);
-        if (key.key_version != 0) out_.append_int32("keyVersion", key.key_version);
-    }
+void set(MasterKeyDescription& master_key, std::string_view name, const MasterKeyValue& value) {
+    bool is_set = false;
+    const auto assign = [&](std::string_view member, auto& to) {
+        if (member != name) return;
+        to = std::get<std::remove_cvref_t<decltype(to)>>(value);
+        is_set = true;
+    };
+    std::visit([&](auto& key) { each_member(key, assign); }, master_key);
+    BOOST_ASSERT_MSG(is_set, "a field of config/master_key_fields has no member here");
+}
 
- private:
-    void text(std::string_view name, const std::string& value) {
-        if (!value.empty()) out_.append_string(name, value);
+error_code error_of(config::MasterKeyFault fault) {
+    switch (fault) {
+        case config::MasterKeyFault::none:
+            return {};
+        case config::MasterKeyFault::length:
+            return Errc::master_key_field_length;
+        case config::MasterKeyFault::characters:
+            return Errc::master_key_field_characters;
+        case config::MasterKeyFault::endpoint:
+            return Errc::master_key_endpoint_malformed;
     }
-    bson::Builder& out_;
+    return Errc::master_key_field_type;
+}
+
+boost::system::result<MasterKeyValue> read(const MasterKeyField& field, const Element& element) {
+    if (field.type == MasterKeyField::Type::boolean) {
+        if (element.type() != Type::boolean) return Errc::master_key_field_type;
+        return MasterKeyValue(element.boolean());
+    }
+    if (field.type == MasterKeyField::Type::number) {
+        const auto number = element.whole_number();
+        if (!number || *number < 1 || *number > std::numeric_limits<std::int32_t>::max())
+            return Errc::master_key_field_type;
+        return MasterKeyValue(static_cast<std::int32_t>(*number));
+    }
+    if (!element.is_string()) return Errc::master_key_field_type;
+    if (const error_code ec = error_of(config::fault_of(field, element.string()))) return ec;
+    return MasterKeyValue(std::string(element.string()));
+}
+
+// What is empty, false or 0 is left out.
+struct Writer {
+    bson::Builder& out;
+    void operator()(std::string_view name, const std::string& value) const {
+        if (!value.empty()) out.append_string(name, value);
+    }
+    void operator()(std::string_view name, bool value) const {
+        if (value) out.append_bool(name, true);
+    }
+    void operator()(std::string_view name, int value) const {
+        if (value != 0) out.append_int32(name, value);
+    }
 };
 
 std::string with(const std::string& text, const char* between, const std::string& more) {
@@ -241,13 +181,14 @@ std::string_view provider_type(std::string_view provider) {
 
 boost::system::result<MasterKeyDescription> parse_master_key(std::string_view provider, DocumentView document,
                                                              MasterKeyUse use, std::string* field) {
-    const auto type = std::ranges::find(type_table, provider_type(provider), &TypeRow::type);
-    if (type == type_table.end()) return Errc::master_key_provider_unknown;
+    const auto fields = config::master_key_fields(provider_type(provider));
+    auto made = make(provider_type(provider));
+    if (!fields || !made) return Errc::master_key_provider_unknown;
     const auto at = [&](std::string_view name) {
         if (field != nullptr) *field = name;
     };
 
-    MasterKeyDescription master_key = type->make();
+    MasterKeyDescription master_key = std::move(*made);
     std::bitset<8> seen;
     bool has_provider = false;
     for (const Element& element : document) {
@@ -255,29 +196,39 @@ boost::system::result<MasterKeyDescription> parse_master_key(std::string_view pr
             if (std::exchange(has_provider, true)) return Errc::master_key_duplicate_field;
             continue;
         }
-        const auto row = std::ranges::find(type->rows, element.key(), &Row::name);
-        if (row == type->rows.end()) return Errc::master_key_unknown_field;
-        at(row->name);
-        const auto index = static_cast<std::size_t>(row - type->rows.begin());
+        const auto known = std::ranges::find(*fields, element.key(), &MasterKeyField::name);
+        if (known == fields->end()) return Errc::master_key_unknown_field;
+        at(known->name);
+        const auto index = static_cast<std::size_t>(known - fields->begin());
         if (seen[index]) return Errc::master_key_duplicate_field;
         seen[index] = true;
-        if (const error_code ec = row->read(element, master_key)) return ec;
+        const auto value = read(*known, element);
+        if (!value) return value.error();
+        set(master_key, known->name, *value);
     }
-    for (std::size_t index = 0; index < type->rows.size(); ++index) {
-        const Presence presence = type->rows[index].presence;
+    for (std::size_t index = 0; index < fields->size(); ++index) {
+        using Presence = MasterKeyField::Presence;
+        const Presence presence = (*fields)[index].presence;
         if (seen[index] || presence == Presence::optional ||
             (presence == Presence::stored && use == MasterKeyUse::wanted))
             continue;
-        at(type->rows[index].name);
+        at((*fields)[index].name);
         return Errc::master_key_field_missing;
     }
     return master_key;
 }
 
+MasterKeyDescription master_key_of(std::string_view provider, const config::ListedMasterKey& listed) {
+    auto made = make(provider_type(provider));
+    BOOST_ASSERT_MSG(made, "the configuration has no providers of other types");
+    for (const config::ListedMasterKey::Field& field : listed.fields) set(*made, field.name, field.value);
+    return std::move(*made);
+}
+
 void append_master_key(bson::Builder& document, std::string_view provider,
                        const MasterKeyDescription& master_key) {
     document.open_document("masterKey").append_string("provider", provider);
-    std::visit(Writer(document), master_key);
+    std::visit([&](const auto& key) { each_member(key, Writer{document}); }, master_key);
     document.close();
 }
 

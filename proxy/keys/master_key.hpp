@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/config.hpp"
 #include "crypto/kms/master_key.hpp"
 #include "proxy/bson/builder.hpp"
 #include "proxy/bson/view.hpp"
@@ -30,6 +31,9 @@ enum class MasterKeyUse : std::uint8_t {
 boost::system::result<MasterKeyDescription> parse_master_key(std::string_view provider,
                                                              bson::DocumentView document, MasterKeyUse use,
                                                              std::string* field = nullptr);
+
+// An entry of `kms_providers.<provider>.master_keys`.
+MasterKeyDescription master_key_of(std::string_view provider, const config::ListedMasterKey& listed);
 
 // `provider` and the fields, in the drivers' order; an empty one is left out.
 void append_master_key(bson::Builder& document, std::string_view provider,

@@ -231,6 +231,74 @@ TEST(Check, tries_no_more_than_five_master_keys_of_a_provider) {
     EXPECT_EQ(vault.kms.calls["wrap aws:eu"], 5);
 }
 
+constexpr const char* aws_with_list =
+    "  \"aws:eu\":\n    access_key_id: a\n    secret_access_key: s\n    master_keys:\n"
+    "      - { region: r, key: one }\n      - { region: r, key: two }\n";
+
+TEST(Check, proves_each_master_key_that_is_listed) {
+    VaultStand vault;
+    vault.add_providers(aws_with_list);
+    vault.add(7, {"clinic"});
+    vault.add(8, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_ok)
+        << printed.err.str();
+    for (const char* line : {"KMS provider `aws:eu`: unwraps what it wraps under r one\n",
+                             "KMS provider `aws:eu`: unwraps what it wraps under r two\n"}) {
+        EXPECT_TRUE(says(printed.out, line)) << line << "\n" << printed.out.str();
+    }
+    EXPECT_EQ(vault.kms.calls["wrap aws:eu"], 2);
+
+    vault.kms.fail = [](const std::string& call, int number) -> std::optional<PlayedKms::Failure> {
+        if (call != "wrap" || number != 4) return std::nullopt;
+        return PlayedKms::failure("NotFoundException", "aws:eu", "no such key");
+    };
+    Printed again;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), again.console()), exit_unavailable);
+    EXPECT_TRUE(says(again.err, "FAILED  KMS provider `aws:eu`: no such key under r ")) << again.err.str();
+}
+
+TEST(Check, proves_every_one_of_a_long_list_and_needs_no_key_vault_for_it) {
+    VaultStand vault;
+    std::string list;
+    for (int i = 0; i < 8; ++i) list += "      - { keyName: k" + std::to_string(i) + " }\n";
+    vault.add_providers("  vault:\n    address: \"https://v\"\n    token: t\n    master_keys:\n" + list);
+    vault.before = [](bson::DocumentView command) -> std::optional<bson::Buffer> {
+        if (!command.find("find")) return std::nullopt;
+        return error_reply(13, "not authorized on encryption");
+    };
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_unavailable);
+    EXPECT_EQ(vault.kms.calls["wrap vault"], 8);
+    EXPECT_EQ(vault.kms.calls["login vault"], 0);
+    EXPECT_TRUE(says(printed.out, "KMS provider `vault`: unwraps what it wraps under transit/k7\n"))
+        << printed.out.str();
+}
+
+TEST(Check, names_keys_whose_master_key_is_not_listed) {
+    VaultStand vault;
+    vault.add_providers(aws_with_list);
+    vault.add(7, {"clinic"});
+    vault.add(8, {"planted"}, "aws:eu", crypto::kms::AwsMasterKey{"r", "three", ""});
+    vault.add(9, {"again"}, "aws:eu", crypto::kms::AwsMasterKey{"r", "three", ""});
+    for (std::uint8_t i = 0; i < 8; ++i)
+        vault.add(i + 20, {}, "aws:eu",
+                  crypto::kms::AwsMasterKey{"r", std::string(1, static_cast<char>('a' + i)), ""});
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_configuration);
+    EXPECT_TRUE(
+        says(printed.err,
+             "FAILED  key `planted` (08080808-0808-0808-0808-080808080808): KMS provider `aws:eu`: the "
+             "master key 'r three' is not one of kms_providers.aws:eu.master_keys; its key is another "
+             "than that of the entry most like it. Add it there if fieldgate may use it\n"))
+        << printed.err.str();
+    EXPECT_FALSE(says(printed.err, "`again`")) << "once for each master key";
+    EXPECT_TRUE(says(printed.err, "'r d'")) << printed.err.str();
+    EXPECT_FALSE(says(printed.err, "'r e'")) << "five of them";
+    EXPECT_EQ(vault.kms.calls["wrap aws:eu"], 2) << "only those that are listed are asked about";
+    EXPECT_TRUE(says(printed.out, "unwraps what it wraps under r one\n")) << printed.out.str();
+}
+
 TEST(Check, logs_in_where_there_is_no_master_key_to_try) {
     VaultStand vault;
     vault.add_providers("  aws: {}\n  vault: { address: \"https://v\", token: t }\n");

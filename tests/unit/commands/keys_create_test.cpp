@@ -116,6 +116,49 @@ TEST(KeysCreate, refuses_providers_and_master_keys_that_do_not_fit) {
     EXPECT_TRUE(says(printed.err, "--provider: say which KMS wraps the key")) << printed.err.str();
 }
 
+TEST(KeysCreate, refuses_a_master_key_that_is_not_listed) {
+    VaultStand vault;
+    vault.add_providers(
+        "  \"aws:eu\":\n    access_key_id: a\n    secret_access_key: s\n    master_keys: [{ region: r, key: "
+        "k }]\n"
+        "  kmip: { endpoint: \"k.example:5696\", tls: { certificate_key_file: master-key.bin }, master_keys: "
+        "[{ "
+        "keyId: 12 }] }\n");
+    struct Case {
+        CreateKey options;
+        const char* expected;
+    };
+    const Case cases[] = {
+        {{.provider = "aws:eu", .master_key = R"({"region": "r", "key": "l"})"},
+         "--master-key: KMS provider `aws:eu`: the master key 'r l' is not one of "
+         "kms_providers.aws:eu.master_keys; its key is another than that of the entry most like it. Add it "
+         "there if fieldgate may use it\n"},
+        {{.provider = "kmip"},
+         "--master-key: KMS provider `kmip`: without keyId the wrapping would make a master key, and only "
+         "those "
+         "in kms_providers.kmip.master_keys may be used: name the keyId of one of them\n"},
+        {{.provider = "kmip", .master_key = R"({"keyId": "13"})"}, "the master key '13' is not one of"},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.expected);
+        Printed printed;
+        EXPECT_EQ(create(vault, c.options, printed), exit_configuration);
+        EXPECT_TRUE(says(printed.err, c.expected)) << printed.err.str();
+        EXPECT_EQ(printed.out.str(), "");
+    }
+    EXPECT_TRUE(vault.server.commands().empty());
+    EXPECT_TRUE(vault.kms.calls.empty());
+
+    for (const CreateKey& options :
+         {CreateKey{.provider = "aws:eu", .master_key = R"({"region": "r", "key": "k"})"},
+          CreateKey{.provider = "kmip", .master_key = R"({"keyId": "12"})"},
+          CreateKey{.provider = "local"}}) {
+        Printed printed;
+        EXPECT_EQ(create(vault, options, printed), exit_ok) << printed.err.str();
+    }
+    EXPECT_EQ(vault.keys().size(), 3u);
+}
+
 TEST(KeysCreate, restores_a_key_from_its_material) {
     VaultStand vault;
     const std::string uuid = "01234567-89ab-4def-8123-456789abcdef";

@@ -49,6 +49,28 @@ TEST(KeysList, prints_json) {
         "\n");
 }
 
+TEST(KeysList, marks_master_keys_that_are_not_listed) {
+    VaultStand vault;
+    vault.add_providers(
+        "  \"aws:eu\":\n    access_key_id: a\n    secret_access_key: s\n    master_keys: [{ region: r, key: "
+        "k }]\n"
+        "  aws: {}\n");
+    vault.add(7, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "k", ""});
+    vault.add(8, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "l", ""});
+    vault.add(9, {}, "aws", crypto::kms::AwsMasterKey{"r", "m", ""});
+    vault.documents.push_back(bson::from_json(R"({"_id": "x"})").value());
+    Printed printed;
+    EXPECT_EQ(list_keys(vault.clinic.file, false, printed.console()), exit_ok) << printed.err.str();
+    EXPECT_TRUE(says(printed.out, "aws:eu    r k  ")) << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "aws:eu    r l (not listed)  ")) << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "aws       r m  ")) << printed.out.str();
+    Printed json;
+    EXPECT_EQ(list_keys(vault.clinic.file, true, json.console()), exit_ok);
+    EXPECT_TRUE(says(json.out, R"("key" : "k" }, "masterKeyListed" : true, "created")")) << json.out.str();
+    EXPECT_TRUE(says(json.out, R"("key" : "l" }, "masterKeyListed" : false, "created")")) << json.out.str();
+    EXPECT_TRUE(says(json.out, R"("key" : "m" }, "created")")) << json.out.str();
+}
+
 TEST(KeysList, shows_documents_that_cannot_be_used_as_such) {
     VaultStand vault;
     vault.documents.push_back(bson::from_json(R"({"_id": "x"})").value());

@@ -74,6 +74,32 @@ TEST(KeysRewrap, puts_all_keys_under_another_provider) {
     EXPECT_TRUE(has(result.out, "rewrapped 3 of 3 keys\n")) << result.out;
 }
 
+TEST(KeysRewrap, refuses_a_master_key_that_is_not_listed_before_any_key_is_touched) {
+    Stand vault;
+    vault.add_providers(
+        "  vault: { address: \"https://v\", token: t, master_keys: [{ keyName: new }, { keyName: old }] }\n");
+    for (const bool dry_run : {true, false}) {
+        const Result result = vault.rewrap({.filters = {"all"},
+                                            .provider = "vault",
+                                            .master_key = R"({"keyName": "somebodys"})",
+                                            .dry_run = dry_run});
+        EXPECT_EQ(result.code, exit_configuration);
+        EXPECT_TRUE(
+            has(result.err,
+                "--master-key: KMS provider `vault`: the master key 'transit/somebodys' is not one of "
+                "kms_providers.vault.master_keys; its keyName is another than that of the entry most "
+                "like it. Add it there if fieldgate may use it\n"))
+            << result.err;
+    }
+    EXPECT_TRUE(vault.server.commands().empty());
+    EXPECT_TRUE(vault.kms.calls.empty());
+
+    const Result result =
+        vault.rewrap({.filters = {"all"}, .provider = "vault", .master_key = R"({"keyName": "new"})"});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_EQ(vault.providers(), (Strings{"vault", "vault", "vault"}));
+}
+
 TEST(KeysRewrap, chooses_keys) {
     struct Case {
         Strings filters;

@@ -117,6 +117,8 @@ TEST_F(Examples, key_managers_load_without_a_warning) {
     for (const KmsProvider& provider : loaded.config->kms_providers) names.push_back(provider.name);
     EXPECT_EQ(names, (std::vector<std::string>{"local", "local:old", "aws", "aws:eu", "azure", "azure:aks",
                                                "gcp", "gcp:key", "kmip", "vault", "vault:pods"}));
+    EXPECT_EQ(loaded.config->kms_providers[2].master_keys, std::nullopt);
+    EXPECT_EQ(loaded.config->kms_providers[3].master_keys->size(), 2u);
 }
 
 }  // namespace

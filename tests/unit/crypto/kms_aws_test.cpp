@@ -65,6 +65,21 @@ TEST(KmsAws, a_decrypt_request_carries_the_session_token) {
               "{\"CiphertextBlob\": \"AQICAHg=\"}");
 }
 
+TEST(KmsAws, decrypting_names_the_key_where_it_must_be_that_one) {
+    const auto body_of = [&](AwsDecrypt how, const std::string& key) {
+        const AwsMasterKey named{"eu-west-1", key, ""};
+        const auto request = aws_decrypt_request(endpoint_of(named), named, wrapped, credentials(), now, how);
+        const std::string text = text_of(request->bytes);
+        return text.substr(text.find("\r\n\r\n") + 4);
+    };
+    EXPECT_EQ(body_of(AwsDecrypt::whichever_key, "alias/x"), R"({"CiphertextBlob": "AQICAHg="})");
+    EXPECT_EQ(body_of(AwsDecrypt::names_key, "alias/x"),
+              R"({"CiphertextBlob": "AQICAHg=", "KeyId": "alias/x"})");
+    EXPECT_EQ(body_of(AwsDecrypt::names_key, "a\", \"x"),
+              R"({"CiphertextBlob": "AQICAHg=", "KeyId": "a\", \"x"})")
+        << "a value, whatever the document holds";
+}
+
 TEST(KmsAws, another_port_stands_in_the_signed_host) {
     const std::string hosts[] = {"localhost:4566"};
     const AwsMasterKey local{"us-east-1", "alias/x", "localhost:4566"};

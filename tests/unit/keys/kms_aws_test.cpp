@@ -421,5 +421,20 @@ TEST_F(AwsProviderTest, credentials_that_are_not_taken_are_fetched_again) {
     EXPECT_EQ(signer(), "B+t");
 }
 
+TEST_F(AwsProviderTest, with_a_list_of_master_keys_the_request_names_the_key) {
+    use_fixed_credentials();
+    EXPECT_EQ(unwrap(good_plaintext()).sent(0).find("KeyId"), std::string::npos) << "as drivers' do";
+
+    config::KmsProvider limited;
+    limited.name = "aws:eu";
+    limited.settings = settings;
+    limited.master_keys.emplace();
+    AwsProvider with_list(limited, machine.environment());
+    auto operation = with_list.unwrap(master_key, wrapped);
+    const Conversation held = converse_once(**operation, good_plaintext());
+    EXPECT_EQ(held.outcome, "ok");
+    EXPECT_NE(held.sent(0).find(R"("KeyId": "arn:aws:kms:eu-west-1:111122223333:key/1")"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace fieldgate::keys

@@ -17,6 +17,7 @@ namespace fieldgate::keys {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::ScriptedTransport;
 
 class KmsProviders : public ::testing::Test {
@@ -73,6 +74,57 @@ TEST_F(KmsProviders, each_local_provider_has_its_own_master_key) {
     kms.unwrap("local:b", crypto::kms::LocalMasterKey{}, wrapped,
                [&](const auto& key) { is_right = key && *key == testing::secret_of(9); });
     EXPECT_TRUE(is_right);
+}
+
+TEST_F(KmsProviders, each_kind_is_limited_to_its_list) {
+    using Fields = std::vector<config::ListedMasterKey::Field>;
+    const auto add = [&](config::KmsProvider provider, const Fields& listed) {
+        provider.master_keys.emplace();
+        provider.master_keys->push_back({listed, 1});
+        config_.kms_providers.push_back(std::move(provider));
+    };
+    config::AwsKms aws;
+    aws.access_key_id = aws.secret_access_key = "x";
+    config::VaultKms vault;
+    vault.address = "https://v";
+    vault.token = "t";
+    add(provider("aws:eu", aws), {{"region", "eu-west-1"}, {"key", "k"}});
+    add(provider("azure", config::AzureKms{}), {{"keyVaultEndpoint", "v.vault.azure.net"}, {"keyName", "n"}});
+    add(provider("gcp", config::GcpKms{}),
+        {{"projectId", "p"}, {"location", "l"}, {"keyRing", "r"}, {"keyName", "n"}});
+    add(provider("kmip", config::KmipKms{"kmip.example"}), {{"keyId", "1"}});
+    add(provider("vault", vault), {{"keyName", "n"}});
+    ScriptedTransport transport;
+    Kms kms(transport, make_kms_providers(config_, system_environment()));
+    struct Case {
+        const char* provider;
+        crypto::kms::MasterKeyDescription listed;
+        crypto::kms::MasterKeyDescription other;
+    };
+    using namespace crypto::kms;
+    const Case cases[] = {
+        {"aws:eu", AwsMasterKey{"eu-west-1", "k", ""}, AwsMasterKey{"eu-west-1", "l", ""}},
+        {"azure", AzureMasterKey{"v.vault.azure.net", "n", ""}, AzureMasterKey{"w.vault.azure.net", "n", ""}},
+        {"gcp", GcpMasterKey{"p", "l", "r", "n", "", ""}, GcpMasterKey{"q", "l", "r", "n", "", ""}},
+        {"kmip", KmipMasterKey{"1", "", false}, KmipMasterKey{}},
+        {"vault", VaultMasterKey{"n", "", 0}, VaultMasterKey{"o", "", 0}},
+    };
+    for (const Case& c : cases) {
+        SCOPED_TRACE(c.provider);
+        const auto code_of = [&](const crypto::kms::MasterKeyDescription& master_key) {
+            std::string code;
+            kms.wrap(c.provider, master_key, std::make_shared<crypto::DataKey>(testing::secret_of(9)),
+                     [&](const auto& wrapped) { code = wrapped ? "" : wrapped.error().code; });
+            kms.unwrap(c.provider, master_key, {1}, [&](const auto& key) {
+                code += " ";
+                code += key ? "" : key.error().code;
+            });
+            return code;
+        };
+        EXPECT_EQ(code_of(c.other), "master_key_not_listed master_key_not_listed");
+        EXPECT_THAT(code_of(c.listed), Not(HasSubstr("not_listed")))
+            << "what else becomes of it is others' matter";
+    }
 }
 
 // As the clouds' own tools have it: a deployment that has nothing to say sets it to nothing.

@@ -1,6 +1,7 @@
 #include "proxy/commands/check_keys.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "proxy/commands/key_use.hpp"
 #include "proxy/commands/key_vault_access.hpp"
@@ -16,6 +17,7 @@ using keys::MasterKeyDescription;
 // How many documents of a provider are looked at, and how many different master keys of theirs are tried.
 constexpr std::size_t documents_looked_at = 100;
 constexpr std::size_t master_keys_tried = 5;
+constexpr std::size_t samples_told = 5;  // of those that cannot be unwrapped
 
 // Whether a provider has anything to log in with besides what each request carries.
 bool has_login(const config::KmsProvider& provider) {
@@ -28,26 +30,30 @@ std::string quoted(const std::string& provider) {
     return "KMS provider `" + provider + "`";
 }
 
-void check_provider(const config::KmsProvider& provider, const std::vector<MasterKeyDescription>& master_keys,
+bool check_provider(const config::KmsProvider& provider, const std::vector<MasterKeyDescription>& master_keys,
                     KeyManagers& kms, Report& report) {
+    bool works = true;
     for (const MasterKeyDescription& master_key : master_keys) {
         const std::string text = keys::master_key_text(master_key);
         const std::string under = text.empty() ? "" : " under " + text;
         if (const auto proved = prove(kms, provider.name, master_key); !proved) {
             report.failed(exit_unavailable, proved.error().text + under);
+            works = false;
         } else {
             report.passed(quoted(provider.name) + ": unwraps what it wraps" + under);
         }
     }
-    if (!master_keys.empty()) return;
+    if (!master_keys.empty()) return works;
     const std::string unused = ": no key in the key vault uses it yet; ";
     if (!has_login(provider)) {
         report.passed(quoted(provider.name) + unused + "there was nothing to try it with");
     } else if (const auto failure = kms.login(provider.name)) {
         report.failed(exit_unavailable, failure->text);
+        works = false;
     } else {
         report.passed(quoted(provider.name) + unused + "its credentials were proved by login only");
     }
+    return works;
 }
 
 std::vector<FoundKey> found_keys(const std::vector<bson::Buffer>& documents) {
@@ -57,18 +63,24 @@ std::vector<FoundKey> found_keys(const std::vector<bson::Buffer>& documents) {
     return keys;
 }
 
-// A key for each master key that documents of the provider name and that `is_wanted`; no more than some.
+std::vector<FoundKey> keys_of(const config::KmsProvider& provider, cluster::KeyVaultClient* vault) {
+    if (vault == nullptr) return {};
+    std::vector<FoundKey> keys =
+        found_keys(vault->find_of_provider(provider.name, documents_looked_at).documents);
+    std::erase_if(keys,
+                  [&](const FoundKey& found) { return !found.key || found.key->provider != provider.name; });
+    return keys;
+}
+
+// One for each master key that `is_wanted`; no more than some.
 template <class Predicate>
-std::vector<FoundKey> keys_by_master_key(const config::KmsProvider& provider, cluster::KeyVaultClient* vault,
-                                         const Predicate& is_wanted) {
+std::vector<FoundKey> by_master_key(const std::vector<FoundKey>& all, const Predicate& is_wanted) {
     std::vector<FoundKey> keys;
-    if (vault == nullptr) return keys;
-    const auto found = vault->find_of_provider(provider.name, documents_looked_at);
-    for (FoundKey& key : found_keys(found.documents)) {
-        if (!key.key || key.key->provider != provider.name || !is_wanted(key.key->master_key)) continue;
+    for (const FoundKey& key : all) {
         const bool is_there = std::ranges::any_of(
             keys, [&](const FoundKey& other) { return other.key->master_key == key.key->master_key; });
-        if (!is_there && keys.size() < master_keys_tried) keys.push_back(std::move(key));
+        if (!is_there && keys.size() < master_keys_tried && is_wanted(key.key->master_key))
+            keys.push_back(key);
     }
     return keys;
 }
@@ -89,6 +101,32 @@ std::string hint(const crypto::kms::Failure& failure, const config::Config& conf
            config.file.string() + ")";
 }
 
+// Of a provider that is configured.
+bool unwraps(const config::Config& config, const std::string& what, const FoundKey& key, KeyManagers& kms,
+             Report& report) {
+    const auto unwrapped = kms.unwrap(key.key->provider, key.key->master_key, key.key->wrapped);
+    if (unwrapped) return true;
+    using Kind = crypto::kms::Failure::Kind;
+    const Kind kind = unwrapped.error().kind;
+    const bool is_of_the_key = kind == Kind::refused || kind == Kind::malformed;
+    report.failed(is_of_the_key ? exit_configuration : exit_unavailable,
+                  what + ": " + unwrapped.error().text + hint(unwrapped.error(), config));
+    return false;
+}
+
+// Schemas do not name every key: those of patients, say. What a provider wraps now, it unwraps; that says
+// nothing of what was wrapped before its master key's file was replaced.
+void check_samples(const config::Config& config, const config::KmsProvider& provider,
+                   const std::vector<FoundKey>& samples, KeyManagers& kms, Report& report) {
+    std::size_t failed = 0;
+    for (const FoundKey& key : samples) {
+        if (!unwraps(config, "key " + key.text(), key, kms, report) && ++failed == samples_told) return;
+    }
+    if (failed == 0 && !samples.empty())
+        report.passed(quoted(provider.name) +
+                      ": unwraps keys of the key vault (tried: " + std::to_string(samples.size()) + ")");
+}
+
 void check_key(const config::Config& config, const std::string& what, const std::vector<FoundKey>& found,
                const std::string& way_out, KeyManagers& kms, Report& report) {
     if (found.empty()) {
@@ -107,15 +145,8 @@ void check_key(const config::Config& config, const std::string& what, const std:
         return report.failed(exit_configuration,
                              what + ": " + quoted(key.key->provider) + " is not configured");
     }
-    const auto unwrapped = kms.unwrap(key.key->provider, key.key->master_key, key.key->wrapped);
-    if (!unwrapped) {
-        using Kind = crypto::kms::Failure::Kind;
-        const Kind kind = unwrapped.error().kind;
-        const bool is_of_the_key = kind == Kind::refused || kind == Kind::malformed;
-        return report.failed(is_of_the_key ? exit_configuration : exit_unavailable,
-                             what + ": " + unwrapped.error().text + hint(unwrapped.error(), config));
-    }
-    report.passed(what + ": is " + keys::uuid_text(key.id) + " and can be unwrapped");
+    if (unwraps(config, what, key, kms, report))
+        report.passed(what + ": is " + keys::uuid_text(key.id) + " and can be unwrapped");
 }
 
 }  // namespace
@@ -133,20 +164,21 @@ void Report::failed(int code, const std::string& what) {
 void check_providers(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient* vault,
                      Report& report) {
     for (const config::KmsProvider& provider : config.kms_providers) {
+        const std::vector<FoundKey> found = keys_of(provider, vault);
         if (std::holds_alternative<config::LocalKms>(provider.settings)) {
-            check_provider(provider, {crypto::kms::LocalMasterKey{}}, kms, report);
+            if (check_provider(provider, {crypto::kms::LocalMasterKey{}}, kms, report))
+                check_samples(config, provider, found, kms, report);
             continue;
         }
         const keys::MasterKeyList list(provider);
-        const std::vector<FoundKey> found = keys_by_master_key(provider, vault, [&](const auto& master_key) {
-            return !list.is_limited() || list.refusal_of(master_key).has_value();
-        });
-        if (!list.is_limited()) {
-            check_provider(provider, master_keys_of(found), kms, report);
-            continue;
-        }
-        check_provider(provider, list.listed(), kms, report);
-        for (const FoundKey& key : found) {
+        const auto is_listed = [&](const MasterKeyDescription& master_key) {
+            return !list.is_limited() || !list.refusal_of(master_key);
+        };
+        const std::vector<FoundKey> samples = by_master_key(found, is_listed);
+        if (check_provider(provider, list.is_limited() ? list.listed() : master_keys_of(samples), kms,
+                           report))
+            check_samples(config, provider, samples, kms, report);
+        for (const FoundKey& key : by_master_key(found, std::not_fn(is_listed))) {
             report.failed(exit_configuration, "key " + key.text() + ": " + quoted(provider.name) + ": " +
                                                   list.refusal_of(key.key->master_key)->text);
         }

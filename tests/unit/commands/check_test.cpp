@@ -183,6 +183,55 @@ TEST(Check, refuses_a_key_of_another_master_key) {
         << printed.err.str();
 }
 
+constexpr const char* aws_static =
+    "  \"aws:eu\": { access_key_id: a, secret_access_key: s }\n  \"aws:us\": { access_key_id: a, "
+    "secret_access_key: s }\n";
+
+// Of patients, say. Whoever replaces a master key's file is to hear of it before the patients do.
+TEST(Check, tries_keys_that_no_schema_names) {
+    VaultStand vault;
+    vault.add_providers(aws_static);
+    vault.add(7, {"clinic"});
+    vault.add(8, {"patient-1"}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
+    Printed sound;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), sound.console()), exit_ok) << sound.err.str();
+    EXPECT_TRUE(says(sound.out, "KMS provider `local`: unwraps keys of the key vault (tried: 1)\n"))
+        << sound.out.str();
+    EXPECT_TRUE(says(sound.out, "KMS provider `aws:eu`: unwraps keys of the key vault (tried: 1)\n"))
+        << sound.out.str();
+
+    for (std::uint8_t i = 0; i < 7; ++i) {
+        keys::KeyDocument lost;
+        lost.id.bytes.fill(i + 20);
+        lost.wrapped = PlayedKms::wrapped("local:lost", crypto::kms::LocalMasterKey{}, testing::secret_of(9));
+        lost.provider = "local";
+        vault.documents.push_back(keys::build_key_document(lost));
+    }
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_configuration);
+    for (const char* line : {"FAILED  key 14141414-1414-1414-1414-141414141414: KMS provider `local`: HMAC",
+                             "FAILED  key 18181818-1818-1818-1818-181818181818: KMS provider `local`: HMAC",
+                             "(it was made with another master key"}) {
+        EXPECT_TRUE(says(printed.err, line)) << line << "\n" << printed.err.str();
+    }
+    EXPECT_FALSE(says(printed.err, "19191919-1919")) << "five of them: " << printed.err.str();
+    EXPECT_FALSE(says(printed.out, "`local`: unwraps keys")) << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "`aws:eu`: unwraps keys")) << printed.out.str();
+}
+
+// It would be waited for once more for each of its keys.
+TEST(Check, tries_no_keys_of_a_provider_that_does_not_work) {
+    VaultStand vault;
+    vault.add(7, {"patient-1"});
+    vault.kms.fail = [](const std::string& call, int) -> std::optional<PlayedKms::Failure> {
+        if (call != "wrap") return std::nullopt;
+        return PlayedKms::failure("timeout", "local", "no answer", PlayedKms::Failure::Kind::unavailable);
+    };
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_configuration);
+    EXPECT_EQ(vault.kms.calls["unwrap"], 0);
+}
+
 TEST(Check, reads_key_managers_files_as_the_server_does) {
     Initialised clinic;
     Printed printed;
@@ -193,10 +242,6 @@ TEST(Check, reads_key_managers_files_as_the_server_does) {
     EXPECT_TRUE(says(printed.err, "KMS provider `kmip`: no certificate in x.pem")) << printed.err.str();
     EXPECT_EQ(printed.out.str(), "");
 }
-
-constexpr const char* aws_static =
-    "  \"aws:eu\": { access_key_id: a, secret_access_key: s }\n  \"aws:us\": { access_key_id: a, "
-    "secret_access_key: s }\n";
 
 TEST(Check, proves_each_provider_with_the_master_keys_that_documents_name) {
     VaultStand vault;

@@ -23,8 +23,9 @@ class Report {
 
 // Every KMS provider of the configuration: wraps and unwraps a random key under each of its `master_keys`;
 // or, without that list, under the master keys that documents of the key vault name for it, and logs in only,
-// where there is none. Then it unwraps some keys of each that are in the key vault. A document that names a master key which is not in the list is a problem of the
-// configuration. `vault` is null where it could not be asked.
+// where there is none. Then it unwraps some keys of each that are in the key vault. A document that names a
+// master key which is not in the list is a problem of the configuration. `vault` is null where it could not
+// be asked.
 void check_providers(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient* vault,
                      Report& report);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <ostream>
+#include <set>
 
 #include "proxy/commands/key_vault_access.hpp"
 #include "proxy/commands/keys.hpp"
@@ -202,6 +203,14 @@ class Rewrap {
     bool has_progress_ = false;
 };
 
+std::string providers_of(const std::vector<FoundKey>& keys) {
+    std::set<std::string> providers;
+    for (const FoundKey& key : keys) {
+        if (key.key) providers.insert(key.key->provider);
+    }
+    return joined({providers.begin(), providers.end()});
+}
+
 }  // namespace
 
 int rewrap_keys(const std::filesystem::path& file, const RewrapKeys& options, const OpenKeyManagers& open_kms,
@@ -229,9 +238,12 @@ int rewrap_keys(const std::filesystem::path& file, const RewrapKeys& options, co
     if (!vault.open()) return vault.code();
     auto keys = vault.all();
     if (!keys) return vault.code();
+    const std::string providers = providers_of(*keys);
     std::erase_if(*keys, [&](const FoundKey& key) { return !filter.matches(key); });
     if (keys->empty()) {
-        console.err << "no key in " << vault_name(*config) << " fits the filter\n";
+        console.err << "no key in " << vault_name(*config) << " fits the filter ("
+                    << (providers.empty() ? "it has none" : "their providers: " + printable(providers))
+                    << ")\n";
         return exit_ok;
     }
 

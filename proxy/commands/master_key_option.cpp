@@ -1,8 +1,10 @@
 #include "proxy/commands/master_key_option.hpp"
 
+#include <algorithm>
 #include <ostream>
 #include <stdexcept>
 
+#include "config/master_key_fields.hpp"
 #include "proxy/commands/key_vault_access.hpp"
 #include "proxy/commands/text.hpp"
 #include "proxy/keys/error.hpp"
@@ -27,6 +29,17 @@ std::string configured(const config::Config& config) {
     names.reserve(config.kms_providers.size());
     for (const config::KmsProvider& provider : config.kms_providers) names.push_back(provider.name);
     return names.empty() ? "none is configured" : "configured: " + joined(names);
+}
+
+// The first of them, which whoever asks has written himself.
+std::string unknown_field(std::string_view type, bson::DocumentView document) {
+    const auto known = config::master_key_fields(type);
+    for (const bson::Element& element : document) {
+        if (element.key() != "provider" &&
+            std::ranges::find(*known, element.key(), &config::MasterKeyField::name) == known->end())
+            return std::string(element.key());
+    }
+    return {};
 }
 
 }  // namespace
@@ -77,6 +90,7 @@ MasterKeyOption read_master_key_option(const config::Config& config, const std::
         return refuse(exit_usage, "--master-key: `" + option.provider + "` needs one: --master-key '" +
                                       example(type) + "'");
     }
+    if (parsed.error() == keys::Errc::master_key_unknown_field) field = unknown_field(type, view);
     return refuse(exit_usage, "--master-key: " + parsed.error().message() +
                                   (field.empty() ? "" : " (" + field + ")") + ": " + example(type));
 }

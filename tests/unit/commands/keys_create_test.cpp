@@ -100,7 +100,7 @@ TEST(KeysCreate, refuses_providers_and_master_keys_that_do_not_fit) {
          "its provider is not the one of --provider"},
         {{.provider = "local", .master_key = R"({"key": "k"})"},
          exit_usage,
-         "masterKey has a field that its provider does not have"},
+         "masterKey has a field that its provider does not have (key): {}"},
     };
     for (const Case& c : cases) {
         SCOPED_TRACE(c.expected);

@@ -122,8 +122,11 @@ TEST(KeysRewrap, chooses_keys) {
         vault.expect_same_keys();
     }
     Stand vault;
-    EXPECT_TRUE(
-        has(vault.rewrap({.filters = {"name=none"}}).err, "no key in encryption.__keyVault fits the filter"));
+    EXPECT_TRUE(has(vault.rewrap({.filters = {"provider=lcoal"}}).err,
+                    "no key in encryption.__keyVault fits the filter (their providers: aws:eu, local)"));
+    vault.documents.clear();
+    EXPECT_TRUE(has(vault.rewrap({.filters = {"all"}}).err,
+                    "no key in encryption.__keyVault fits the filter (it has none)"));
 }
 
 TEST(KeysRewrap, afresh_under_their_own_master_keys) {

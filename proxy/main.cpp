@@ -31,7 +31,7 @@ CLI::Option* add_config(CLI::App* command, std::filesystem::path& file) {
         ->type_name("FILE");
 }
 
-// Ctrl-C ends a rewrap after the key that is under way; a second one ends the process.
+// Ctrl-C ends a rewrap after the keys that are under way; a second one ends the process.
 std::atomic<bool> interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 

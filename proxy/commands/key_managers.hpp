@@ -14,7 +14,7 @@
 namespace fieldgate::commands {
 
 // The key managers as commands use them, which wait: keys::KmsThread over net/'s transport, made by main.cpp.
-// Failure texts begin with the provider.
+// Failure texts begin with the provider. Several threads may ask at a time.
 class KeyManagers {
  public:
     virtual ~KeyManagers() = default;

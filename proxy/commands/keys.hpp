@@ -46,7 +46,8 @@ struct RewrapKeys {
     std::string provider = {};                       // empty: each key's own, and its own master key
     std::string master_key = {};                     // only with a provider
     bool dry_run = false;                            // unwraps every key, and changes nothing
-    const std::atomic<bool>* interrupted = nullptr;  // set: the key under way is the last
+    std::size_t keys_at_once = 8;                    // that the key managers are asked about
+    const std::atomic<bool>* interrupted = nullptr;  // set: no further key is written
 };
 int rewrap_keys(const std::filesystem::path& file, const RewrapKeys& options, const OpenKeyManagers& open_kms,
                 Console console);

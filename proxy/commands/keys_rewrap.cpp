@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <deque>
+#include <future>
+#include <optional>
 #include <ostream>
 #include <set>
 
@@ -57,7 +60,15 @@ Filter read_filter(const std::vector<std::string>& texts) {
     return filter;
 }
 
-// The keys one by one, and the account of them.
+// What the key managers made of one key.
+struct Prepared {
+    bool is_there = false;
+    std::optional<Failure> failure;
+    keys::KeyDocument document;  // as it is to be written; of a dry run, without new material
+};
+
+// The keys, and the account of them. Key managers are asked about several at a time, as each question takes
+// them a while; what they said is told and written in the order of the keys.
 class Rewrap {
  public:
     Rewrap(const RewrapKeys& options, KeyManagers& kms, KeyVaultAccess& vault, Console console)
@@ -70,7 +81,10 @@ class Rewrap {
 
     int run(const std::vector<FoundKey>& keys) {
         total_ = keys.size();
-        for (const FoundKey& key : keys) {
+        // Those that are left when it stops were asked about in vain: nothing of them is written.
+        std::deque<std::future<Prepared>> under_way;
+        std::size_t begun = 0;
+        while (seen_ < total_) {
             if (options_.interrupted != nullptr && *options_.interrupted) {
                 stop("interrupted");
                 break;
@@ -80,7 +94,12 @@ class Rewrap {
                      std::to_string(failures_in_a_row_max) + " times in a row");
                 break;
             }
-            one(key);
+            for (; begun < total_ && under_way.size() < options_.keys_at_once; ++begun) {
+                under_way.push_back(
+                    std::async(std::launch::async, [this, &key = keys[begun]] { return prepare(key); }));
+            }
+            one(keys[seen_], under_way.front().get());
+            under_way.pop_front();
             ++seen_;
             show_progress();
         }
@@ -93,36 +112,63 @@ class Rewrap {
         return !provider_.empty() && key.provider == provider_ && key.master_key == master_key_;
     }
 
-    void one(const FoundKey& found) {
-        if (!found.key) return failed(found, "left as it is: " + found.problem, false);
+    // On a thread of its own: asks the key managers and touches nothing.
+    Prepared prepare(const FoundKey& found) const {
+        Prepared prepared;
+        if (!found.key) {
+            prepared.failure =
+                Failure{Failure::Kind::refused, 0, "unusable", "left as it is: " + found.problem};
+            return prepared;
+        }
         const keys::KeyDocument& key = *found.key;
+        prepared.document = key;
         if (is_there(key)) {
-            ++there_;
-            return line(found, "is there already");
+            prepared.is_there = true;
+            return prepared;
         }
         const auto unwrapped = kms_.unwrap(key.provider, key.master_key, key.wrapped);
-        if (!unwrapped) return failed(found, unwrapped.error());
-        keys::KeyDocument rewrapped = key;
+        if (!unwrapped) {
+            prepared.failure = unwrapped.error();
+            return prepared;
+        }
+        keys::KeyDocument& rewrapped = prepared.document;
         if (!provider_.empty()) {
             rewrapped.provider = provider_;
             rewrapped.master_key = master_key_;
         }
+        if (options_.dry_run) return prepared;
+        auto wrapped = kms_.wrap(rewrapped.provider, rewrapped.master_key, *unwrapped);
+        if (!wrapped) {
+            prepared.failure = wrapped.error();
+            return prepared;
+        }
+        // What does not unwrap must not replace what does.
+        const auto proof = kms_.unwrap(rewrapped.provider, wrapped->master_key, wrapped->material);
+        if (!proof) {
+            prepared.failure = proof.error();
+        } else if (*proof != *unwrapped) {
+            prepared.failure = Failure{Failure::Kind::unavailable, 0, "other_key",
+                                       "KMS provider `" + rewrapped.provider + "`: unwraps to another key"};
+        }
+        rewrapped.wrapped = std::move(wrapped->material);
+        rewrapped.master_key = std::move(wrapped->master_key);
+        return prepared;
+    }
+
+    void one(const FoundKey& found, const Prepared& prepared) {
+        if (prepared.failure) return failed(found, *prepared.failure);
+        if (prepared.is_there) {
+            ++there_;
+            return line(found, "is there already");
+        }
+        const keys::KeyDocument& rewrapped = prepared.document;
         const std::string where = rewrapped.provider + " " + keys::master_key_text(rewrapped.master_key);
         if (options_.dry_run) {
             in_a_row_ = 0;
             ++done_;
-            return line(found, "would be rewrapped: " + key.provider + " -> " + where);
+            return line(found, "would be rewrapped: " + found.key->provider + " -> " + where);
         }
-        auto wrapped = kms_.wrap(rewrapped.provider, rewrapped.master_key, *unwrapped);
-        if (!wrapped) return failed(found, wrapped.error());
-        // What does not unwrap must not replace what does.
-        const auto proof = kms_.unwrap(rewrapped.provider, wrapped->master_key, wrapped->material);
-        if (!proof) return failed(found, proof.error());
-        if (*proof != *unwrapped)
-            return failed(found, "KMS provider `" + rewrapped.provider + "`: unwraps to another key", true);
-        rewrapped.wrapped = std::move(wrapped->material);
-        rewrapped.master_key = std::move(wrapped->master_key);
-        const auto written = vault_.client().rewrap(key, rewrapped);
+        const auto written = vault_.client().rewrap(*found.key, rewrapped);
         if (written.error) return failed(found, "key vault: " + written.error->text, true);
         in_a_row_ = 0;
         if (!written.matched) {

@@ -27,6 +27,8 @@ class PlayedKms final : public KeyManagers {
     using Failure = crypto::kms::Failure;
     // Asked before each call with its name and number, from 1.
     std::function<std::optional<Failure>(const std::string& call, int number)> fail;
+    // Called in each call, which may wait there, from any thread.
+    std::function<void(const std::string& call)> meanwhile;
     std::map<std::string, int> calls;
     bool lie = false;  // what is unwrapped is another key
 
@@ -51,6 +53,7 @@ class PlayedKms final : public KeyManagers {
                                                    const crypto::DataKey& key) override {
         if (auto failure = called("wrap", provider)) return *failure;
         keys::MasterKeyDescription stored = master_key;
+        const std::lock_guard lock(mutex_);
         if (auto* kmip = std::get_if<crypto::kms::KmipMasterKey>(&stored); kmip && kmip->key_id.empty())
             kmip->key_id = "made-" + std::to_string(++calls["made"]);
         return keys::WrappedDataKey{wrapped(provider, stored, key), stored};
@@ -72,7 +75,11 @@ class PlayedKms final : public KeyManagers {
     }
 
  private:
+    std::mutex mutex_;  // a rewrap asks from several threads
+
     std::optional<Failure> called(const std::string& call, const std::string& provider) {
+        if (meanwhile) meanwhile(call);
+        const std::lock_guard lock(mutex_);
         const int number = ++calls[call];
         ++calls[call + " " + provider];
         return fail ? fail(call, number) : std::nullopt;

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <condition_variable>
+
 #include "tests/unit/commands/key_vault_stand.hpp"
 
 namespace fieldgate::commands {
@@ -288,7 +291,7 @@ TEST(KeysRewrap, what_does_not_unwrap_replaces_nothing) {
         if (call != "unwrap" || number % 2 != 0) return std::nullopt;
         return PlayedKms::failure("x", "local", "cannot");
     };
-    const Result result = vault.rewrap({.filters = {"all"}});
+    const Result result = vault.rewrap({.filters = {"all"}, .keys_at_once = 1});
     EXPECT_EQ(result.code, exit_incomplete);
     EXPECT_TRUE(has(result.out, "rewrapped 0 of 3 keys, 3 failed\n")) << result.out;
     EXPECT_FALSE(vault.wrote());
@@ -302,11 +305,59 @@ TEST(KeysRewrap, stops_when_a_key_manager_is_away) {
         if (call != "unwrap" || number < 3) return std::nullopt;  // after the first key
         return PlayedKms::failure("timeout", "local", "no answer", Kind::unavailable);
     };
-    const Result result = vault.rewrap({.filters = {"all"}});
+    const Result result = vault.rewrap({.filters = {"all"}, .keys_at_once = 1});
     EXPECT_EQ(result.code, exit_incomplete);
     EXPECT_TRUE(has(result.err, "stopped: the key manager or the key vault failed 3 times in a row"))
         << result.err;
     EXPECT_TRUE(has(result.out, "rewrapped 1 of 13 keys, 3 failed, 9 not reached\n")) << result.out;
+}
+
+TEST(KeysRewrap, asks_about_several_keys_at_once_and_tells_them_in_order) {
+    Stand vault;
+    for (std::uint8_t i = 10; i < 30; ++i) vault.add(i, {});
+    std::mutex mutex;
+    std::condition_variable came;
+    std::size_t waiting = 0;
+    std::size_t most = 0;
+    // The first five unwraps wait for each other; the sixth must not begin before one of them is over.
+    vault.kms.meanwhile = [&](const std::string& call) {
+        if (call != "unwrap") return;
+        std::unique_lock lock(mutex);
+        most = std::max(most, ++waiting);
+        came.notify_all();
+        EXPECT_TRUE(came.wait_for(lock, std::chrono::seconds(20), [&] { return most >= 5; }));
+        --waiting;
+    };
+    const Result result = vault.rewrap({.filters = {"provider=local"}, .dry_run = true, .keys_at_once = 5});
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_EQ(most, 5U);
+    EXPECT_TRUE(has(result.out, "would rewrap 22 of 22 keys\n")) << result.out;
+    std::size_t at = 0;
+    for (const keys::KeyDocument& key : vault.keys()) {
+        if (key.provider != "local") continue;
+        const std::size_t found = result.out.find(keys::uuid_text(key.id));
+        ASSERT_NE(found, std::string::npos);
+        EXPECT_GE(found, at);
+        at = found;
+    }
+}
+
+TEST(KeysRewrap, what_was_asked_about_when_it_stops_is_not_written) {
+    Stand vault;
+    for (std::uint8_t i = 10; i < 30; ++i) vault.add(i, {});
+    std::atomic<bool> interrupted{false};
+    vault.before = [&](bson::DocumentView command) -> std::optional<bson::Buffer> {
+        if (command.find("update")) interrupted = true;
+        return std::nullopt;
+    };
+    const Result result = vault.rewrap(
+        {.filters = {"all"}, .provider = "local:new", .keys_at_once = 8, .interrupted = &interrupted});
+    EXPECT_EQ(result.code, exit_incomplete);
+    EXPECT_TRUE(has(result.out, "rewrapped 1 of 23 keys, 22 not reached\n")) << result.out;
+    EXPECT_EQ(std::ranges::count(vault.providers(), "local:new"), 1);
+    EXPECT_EQ(vault.rewrap({.filters = {"all"}, .provider = "local:new"}).code, exit_ok);
+    EXPECT_EQ(std::ranges::count(vault.providers(), "local:new"), 23);
+    vault.expect_same_keys();
 }
 
 TEST(KeysRewrap, shows_progress_on_a_terminal) {

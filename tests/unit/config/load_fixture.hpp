@@ -96,4 +96,22 @@ inline const std::string good_roles = "roles: { r: { encrypted_fields: { read: r
 inline const std::string good_listeners = "listeners: [{ name: l, address: \"[::1]:1\", role: r }]\n";  // 5
 inline const std::string good = good_upstream + good_kms + good_schemas + good_roles + good_listeners;
 
+// The same with another line.
+inline std::string upstream(const std::string& body) {
+    return "upstream: " + body + "\n" + good_kms + good_schemas + good_roles + good_listeners;
+}
+inline std::string kms(const std::string& body) {
+    return good_upstream + "kms_providers: " + body + "\n" + good_schemas + good_roles + good_listeners;
+}
+inline std::string schemas(const std::string& body) {
+    return good_upstream + good_kms + "schemas: " + body + "\n" + good_roles + good_listeners;
+}
+// The role `r` with this body.
+inline std::string role(const std::string& body) {
+    return good_upstream + good_kms + good_schemas + "roles: { r: " + body + " }\n" + good_listeners;
+}
+inline std::string listeners(const std::string& body) {
+    return good_upstream + good_kms + good_schemas + good_roles + "listeners: " + body + "\n";
+}
+
 }  // namespace fieldgate::config

@@ -1,10 +1,12 @@
 #include "proxy/cluster/key_vault.hpp"
 
+#include <algorithm>
 #include <boost/assert.hpp>
 #include <utility>
 
 #include "proxy/cluster/mongoc.hpp"
 #include "proxy/cluster/uri.hpp"
+#include "proxy/keys/key_document.hpp"
 #include "proxy/keys/master_key.hpp"
 
 namespace fieldgate::cluster {
@@ -49,6 +51,50 @@ bson::Buffer name_filter(const keys::KeyRequest& request) {
     }
     filter.close().close().close().close().finish();
     return buffer;
+}
+
+bson::Buffer rewrap_filter(const keys::KeyDocument& read) {
+    bson::Buffer buffer;
+    bson::Builder(buffer)
+        .append_binary("_id", 4, read.id.bytes)
+        .append_binary("keyMaterial", 0, read.wrapped)
+        .finish();
+    return buffer;
+}
+
+bson::Buffer rewrap_change(const keys::KeyDocument& rewrapped) {
+    bson::Buffer buffer;
+    bson::Builder builder(buffer);
+    builder.open_document("$set").append_binary("keyMaterial", 0, rewrapped.wrapped);
+    keys::append_master_key(builder, rewrapped.provider, rewrapped.master_key);
+    builder.close().open_document("$currentDate").append_bool("updateDate", true).close().finish();
+    return buffer;
+}
+
+// `writeErrors` of a bulk write's reply: {index, code, errmsg}.
+template <class Visit>
+void for_each_write_error(const bson_t* reply, Visit&& visit) {
+    bson_iter_t errors;
+    bson_iter_t entry;
+    if (!bson_iter_init_find(&errors, reply, "writeErrors") || !BSON_ITER_HOLDS_ARRAY(&errors) ||
+        !bson_iter_recurse(&errors, &entry))
+        return;
+    while (bson_iter_next(&entry)) {
+        bson_iter_t document;
+        bson_iter_t field;
+        if (!BSON_ITER_HOLDS_DOCUMENT(&entry) || !bson_iter_recurse(&entry, &document)) continue;
+        std::int64_t index = -1;
+        bson_error_t error{};
+        error.domain = MONGOC_ERROR_SERVER;
+        for (field = document; bson_iter_next(&field);) {
+            const std::string_view name = bson_iter_key(&field);
+            if (name == "index") index = bson_iter_as_int64(&field);
+            if (name == "code") error.code = static_cast<std::uint32_t>(bson_iter_as_int64(&field));
+            if (name == "errmsg" && BSON_ITER_HOLDS_UTF8(&field))
+                bson_strncpy(error.message, bson_iter_utf8(&field, nullptr), sizeof error.message);
+        }
+        visit(static_cast<std::size_t>(index), error);
+    }
 }
 
 KeyVaultClient::Error error_of(const bson_error_t& error) {
@@ -160,6 +206,22 @@ struct KeyVaultClient::State {
                                          majority_write.get(), reply.out(), &error);
         return write(done, reply.get(), "matchedCount", "modifiedCount", error);
     }
+
+    bool rewrap(std::span<const Rewrapped> keys, OwnedBson& reply, bson_error_t& error) const {
+        OwnedBson bulk_options;
+        bson_concat(bulk_options.get(), majority_write.get());
+        BSON_APPEND_BOOL(bulk_options.get(), "ordered", false);
+        const BulkPtr bulk(
+            mongoc_collection_create_bulk_operation_with_opts(collection.get(), bulk_options.get()));
+        for (const Rewrapped& key : keys) {
+            const bool appended = mongoc_bulk_operation_update_one_with_opts(
+                bulk.get(), BsonView(rewrap_filter(key.read)).get(),
+                BsonView(rewrap_change(key.written)).get(), nullptr, &error);
+            BOOST_ASSERT(appended);
+            static_cast<void>(appended);
+        }
+        return mongoc_bulk_operation_execute(bulk.get(), reply.out(), &error) != 0;
+    }
 };
 
 KeyVaultClient::KeyVaultClient(const KeyVaultOptions& options) : state_(std::make_unique<State>(options)) {}
@@ -259,19 +321,48 @@ KeyVaultClient::Written KeyVaultClient::remove_alt_name(const crypto::KeyId& id,
     return state_->update(filter, change);
 }
 
-KeyVaultClient::Written KeyVaultClient::rewrap(const keys::KeyDocument& read,
-                                               const keys::KeyDocument& rewrapped) {
-    bson::Buffer filter;
-    bson::Builder(filter)
-        .append_binary("_id", 4, read.id.bytes)
-        .append_binary("keyMaterial", 0, read.wrapped)
-        .finish();
-    bson::Buffer change;
-    bson::Builder builder(change);
-    builder.open_document("$set").append_binary("keyMaterial", 0, rewrapped.wrapped);
-    keys::append_master_key(builder, rewrapped.provider, rewrapped.master_key);
-    builder.close().open_document("$currentDate").append_bool("updateDate", true).close().finish();
-    return state_->update(filter, change);
+std::vector<KeyVaultClient::Written> KeyVaultClient::rewrap(std::span<const Rewrapped> keys) {
+    OwnedBson reply;
+    bson_error_t error{};
+    const bool done = state_->rewrap(keys, reply, error);
+    std::vector<Written> written(keys.size(), {.matched = true, .changed = true, .error = {}});
+    std::size_t refused = 0;
+    for_each_write_error(reply.get(), [&](std::size_t index, const bson_error_t& why) {
+        if (index >= written.size() || written[index].error) return;
+        written[index] = {.error = error_of(why)};
+        ++refused;
+    });
+    if (!done && refused == 0) {
+        for (Written& one : written) one = {.error = error_of(error)};
+        return written;
+    }
+    bson_iter_t matched;
+    const bool all = bson_iter_init_find(&matched, reply.get(), "nMatched") &&
+                     static_cast<std::size_t>(bson_iter_as_int64(&matched)) >= keys.size() - refused;
+    // The reply says how many it did not find, not which.
+    if (!all) look_for(keys, written);
+    return written;
+}
+
+void KeyVaultClient::look_for(std::span<const Rewrapped> keys, std::vector<Written>& written) {
+    keys::KeyRequest request;
+    for (const Rewrapped& key : keys) request.ids.push_back(key.read.id);
+    const keys::KeyVault::Found found = find(request);
+    std::vector<keys::KeyDocument> there;
+    for (const bson::Buffer& document : found.documents) {
+        if (auto key = keys::parse_key_document(document)) there.push_back(std::move(*key));
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        if (written[i].error) continue;
+        if (!found.error.empty()) {
+            written[i] = {.error = Error{Failure::unavailable, found.error}};
+            continue;
+        }
+        written[i].matched = written[i].changed =
+            std::ranges::any_of(there, [&](const keys::KeyDocument& key) {
+                return key.id == keys[i].written.id && key.wrapped == keys[i].written.wrapped;
+            });
+    }
 }
 
 KeyVaultClient::Written KeyVaultClient::remove(const crypto::KeyId& id) {

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "proxy/bson/builder.hpp"
 #include "proxy/keys/broker.hpp"
@@ -66,14 +68,21 @@ class KeyVaultClient {
     // Matched: the key has the name. The field goes with its last name, as the unique index and drivers want
     // it (CSFLE specification, "removeKeyAltName").
     Written remove_alt_name(const crypto::KeyId& id, const std::string& name);
-    // The same data key under another master key; updateDate becomes the server's time. Not matched: the key
-    // is gone, or somebody else has rewrapped it since `read` was read, and nothing is overwritten.
-    Written rewrap(const keys::KeyDocument& read, const keys::KeyDocument& rewrapped);
+    // The same data keys under other master keys, all in one command; updateDate becomes the server's time.
+    // One answer for each, in their order. Not matched: the key is gone, or somebody else has rewrapped it
+    // since `read` was read, and nothing is overwritten. After an error without an answer (a lost connection)
+    // any of them may have been written.
+    struct Rewrapped {
+        keys::KeyDocument read;
+        keys::KeyDocument written;
+    };
+    std::vector<Written> rewrap(std::span<const Rewrapped> keys);
     Written remove(const crypto::KeyId& id);
 
  private:
     struct State;
     keys::KeyVault::Found renewed_after(keys::KeyVault::Found found);
+    void look_for(std::span<const Rewrapped> keys, std::vector<Written>& written);
     std::unique_ptr<State> state_;
 };
 

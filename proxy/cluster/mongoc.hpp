@@ -24,6 +24,7 @@ using ClientPtr = std::unique_ptr<mongoc_client_t, Free<&mongoc_client_destroy>>
 using PoolPtr = std::unique_ptr<mongoc_client_pool_t, Free<&mongoc_client_pool_destroy>>;
 using CollectionPtr = std::unique_ptr<mongoc_collection_t, Free<&mongoc_collection_destroy>>;
 using DatabasePtr = std::unique_ptr<mongoc_database_t, Free<&mongoc_database_destroy>>;
+using BulkPtr = std::unique_ptr<mongoc_bulk_operation_t, Free<&mongoc_bulk_operation_destroy>>;
 using CursorPtr = std::unique_ptr<mongoc_cursor_t, Free<&mongoc_cursor_destroy>>;
 using ReadPrefsPtr = std::unique_ptr<mongoc_read_prefs_t, Free<&mongoc_read_prefs_destroy>>;
 using ReadConcernPtr = std::unique_ptr<mongoc_read_concern_t, Free<&mongoc_read_concern_destroy>>;

@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <future>
 #include <optional>
 #include <ostream>
 #include <set>
+#include <span>
+#include <vector>
 
 #include "proxy/commands/key_vault_access.hpp"
 #include "proxy/commands/keys.hpp"
@@ -19,6 +22,9 @@ using crypto::kms::KmipMasterKey;
 
 // A key manager that fails so often in a row does not answer the next thousand keys either.
 constexpr int failures_in_a_row_max = 3;
+
+// One command's worth: a majority's answer costs the same for one key and for all of them.
+constexpr std::size_t keys_in_a_write_max = 100;
 
 struct Filter {
     bool all = false;
@@ -67,8 +73,12 @@ struct Prepared {
     keys::KeyDocument document;  // as it is to be written; of a dry run, without new material
 };
 
+bool is_ready(const std::future<Prepared>& prepared) {
+    return prepared.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
 // The keys, and the account of them. Key managers are asked about several at a time, as each question takes
-// them a while; what they said is told and written in the order of the keys.
+// them a while; what they said is written and told in the order of the keys, as many at a time as are there.
 class Rewrap {
  public:
     Rewrap(const RewrapKeys& options, KeyManagers& kms, KeyVaultAccess& vault, Console console)
@@ -80,11 +90,11 @@ class Rewrap {
     }
 
     int run(const std::vector<FoundKey>& keys) {
-        total_ = keys.size();
+        keys_ = keys;
         // Those that are left when it stops were asked about in vain: nothing of them is written.
         std::deque<std::future<Prepared>> under_way;
         std::size_t begun = 0;
-        while (seen_ < total_) {
+        while (told_ < keys_.size()) {
             if (options_.interrupted != nullptr && *options_.interrupted) {
                 stop("interrupted");
                 break;
@@ -94,14 +104,21 @@ class Rewrap {
                      std::to_string(failures_in_a_row_max) + " times in a row");
                 break;
             }
-            for (; begun < total_ && under_way.size() < options_.keys_at_once; ++begun) {
+            for (; begun < keys_.size() && under_way.size() < options_.keys_at_once; ++begun) {
                 under_way.push_back(
-                    std::async(std::launch::async, [this, &key = keys[begun]] { return prepare(key); }));
+                    std::async(std::launch::async, [this, &key = keys_[begun]] { return prepare(key); }));
             }
-            one(keys[seen_], under_way.front().get());
+            Prepared prepared = under_way.front().get();
             under_way.pop_front();
-            ++seen_;
-            show_progress();
+            if (!is_to_be_written(prepared)) {
+                write_batch();
+                tell(prepared);
+                continue;
+            }
+            batch_.push_back({*keys_[told_ + batch_.size()].key, std::move(prepared.document)});
+            // Nobody waits for more keys: what is there is written while key managers think about the next.
+            if (batch_.size() == keys_in_a_write_max || under_way.empty() || !is_ready(under_way.front()))
+                write_batch();
         }
         return finish();
     }
@@ -155,30 +172,51 @@ class Rewrap {
         return prepared;
     }
 
-    void one(const FoundKey& found, const Prepared& prepared) {
-        if (prepared.failure) return failed(found, *prepared.failure);
-        if (prepared.is_there) {
+    bool is_to_be_written(const Prepared& prepared) const {
+        return !prepared.failure && !prepared.is_there && !options_.dry_run;
+    }
+
+    // What needs no write.
+    void tell(const Prepared& prepared) {
+        const FoundKey& found = keys_[told_];
+        if (prepared.failure) {
+            failed(found, *prepared.failure);
+        } else if (prepared.is_there) {
             ++there_;
-            return line(found, "is there already");
-        }
-        const keys::KeyDocument& rewrapped = prepared.document;
-        const std::string where = rewrapped.provider + " " + keys::master_key_text(rewrapped.master_key);
-        if (options_.dry_run) {
+            line(found, "is there already");
+        } else {
             in_a_row_ = 0;
             ++done_;
-            return line(found, "would be rewrapped: " + found.key->provider + " -> " + where);
+            line(found,
+                 "would be rewrapped: " + found.key->provider + " -> " + where_text(prepared.document));
         }
-        const auto written = vault_.client().rewrap(*found.key, rewrapped);
-        if (written.error) return failed(found, "key vault: " + written.error->text, true);
-        in_a_row_ = 0;
-        if (!written.matched) {
-            ++conflicts_;
-            return complain(found,
-                            "CONFLICT: somebody else changed or deleted it meanwhile; nothing was "
-                            "overwritten");
+        told();
+    }
+
+    void write_batch() {
+        if (batch_.empty()) return;
+        const auto written = vault_.client().rewrap(batch_);
+        for (std::size_t i = 0; i < batch_.size(); ++i) {
+            const FoundKey& found = keys_[told_];
+            if (written[i].error) {
+                failed(found, "key vault: " + written[i].error->text, true);
+            } else if (!written[i].matched) {
+                in_a_row_ = 0;
+                ++conflicts_;
+                complain(found,
+                         "CONFLICT: somebody else changed or deleted it meanwhile; nothing was overwritten");
+            } else {
+                in_a_row_ = 0;
+                ++done_;
+                line(found, "rewrapped: " + where_text(batch_[i].written));
+            }
+            told();
         }
-        ++done_;
-        line(found, "rewrapped: " + where);
+        batch_.clear();
+    }
+
+    static std::string where_text(const keys::KeyDocument& key) {
+        return key.provider + " " + keys::master_key_text(key.master_key);
     }
 
     void failed(const FoundKey& key, const Failure& failure) {
@@ -205,9 +243,10 @@ class Rewrap {
         console_.err << why << '\n';
     }
 
-    void show_progress() {
+    void told() {
+        ++told_;
         if (!console_.is_terminal || options_.dry_run) return;
-        console_.err << '\r' << seen_ << " of " << total_ << " keys" << std::flush;
+        console_.err << '\r' << told_ << " of " << keys_.size() << " keys" << std::flush;
         has_progress_ = true;
     }
     void clear_progress() {
@@ -217,8 +256,8 @@ class Rewrap {
 
     int finish() {
         clear_progress();
-        const std::size_t left = total_ - seen_;
-        console_.out << (options_.dry_run ? "would rewrap " : "rewrapped ") << done_ << " of " << total_
+        const std::size_t left = keys_.size() - told_;
+        console_.out << (options_.dry_run ? "would rewrap " : "rewrapped ") << done_ << " of " << keys_.size()
                      << " keys";
         const auto count = [&](std::size_t number, const char* what) {
             if (number > 0) console_.out << ", " << number << ' ' << what;
@@ -239,8 +278,9 @@ class Rewrap {
     Console console_;
     std::string provider_;
     keys::MasterKeyDescription master_key_;
-    std::size_t total_ = 0;
-    std::size_t seen_ = 0;
+    std::span<const FoundKey> keys_;
+    std::size_t told_ = 0;                                   // so many of them
+    std::vector<cluster::KeyVaultClient::Rewrapped> batch_;  // those after them that are to be written
     std::size_t done_ = 0;
     std::size_t there_ = 0;
     std::size_t conflicts_ = 0;

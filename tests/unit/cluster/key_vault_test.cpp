@@ -240,7 +240,9 @@ TEST(KeyVaultClient, rewraps_only_what_was_read) {
     rewrapped.wrapped = {4, 5, 6};
     rewrapped.provider = "aws:eu";
     rewrapped.master_key = crypto::kms::AwsMasterKey{"r", "k", ""};
-    const auto rewrap = [&](KeyVaultClient& client) { return client.rewrap(read, rewrapped); };
+    const auto rewrap = [&](KeyVaultClient& client) {
+        return client.rewrap(std::vector{KeyVaultClient::Rewrapped{read, rewrapped}}).at(0);
+    };
     const WriteCase done = write_with(rewrap);
     EXPECT_NE(
         done.command.find(
@@ -252,6 +254,94 @@ TEST(KeyVaultClient, rewraps_only_what_was_read) {
         << done.command;
     EXPECT_TRUE(done.written.matched);
     EXPECT_FALSE(write_with(rewrap, 0, 0).written.matched) << "somebody else was there";
+}
+
+// Three keys, of which the server says what `update` is; a look afterwards finds `there`.
+struct Rewraps {
+    std::vector<KeyVaultClient::Rewrapped> keys;
+    std::vector<KeyVaultClient::Written> written;
+    std::vector<std::string> commands;
+
+    explicit Rewraps(const std::string& update, const std::optional<std::vector<std::uint8_t>>& there = {}) {
+        std::vector<bson::Buffer> found;
+        for (std::uint8_t i = 0; i < 3; ++i) {
+            keys::KeyDocument key;
+            key.id.bytes.fill(i);
+            key.wrapped = {i, 0};
+            key.provider = "local";
+            keys.push_back({key, key});
+            keys[i].written.wrapped = {i, 1};
+            if (there) {
+                key.wrapped = {i, there->at(i)};
+                found.push_back(keys::build_key_document(key));
+            }
+        }
+        const ScriptedServer server(standalone([&](bson::DocumentView command) {
+            if (command.find("update")) return bson::from_json(update).value();
+            return there ? cursor_reply("encryption.__keyVault", found) : error_reply(13, "you may not look");
+        }));
+        KeyVaultClient client(options_of(server));
+        written = client.rewrap(keys);
+        commands = server.commands();
+    }
+    std::vector<bool> matched() const {
+        std::vector<bool> matched;
+        for (const auto& one : written) matched.push_back(one.matched && !one.error);
+        return matched;
+    }
+};
+using Flags = std::vector<bool>;
+
+TEST(KeyVaultClient, rewraps_several_keys_with_one_command) {
+    const Rewraps done(R"({"n": 3, "nModified": 3, "ok": 1})");
+    EXPECT_EQ(done.matched(), (Flags{true, true, true}));
+    ASSERT_EQ(done.commands.size(), 1u);
+    EXPECT_NE(done.commands[0].find(R"("ordered" : false)"), std::string::npos) << done.commands[0];
+    EXPECT_NE(done.commands[0].find(R"("writeConcern" : { "w" : "majority" })"), std::string::npos);
+}
+
+TEST(KeyVaultClient, looks_which_keys_were_not_rewrapped) {
+    const Rewraps some(R"({"n": 2, "nModified": 2, "ok": 1})", {{1, 7, 1}});
+    EXPECT_EQ(some.matched(), (Flags{true, false, true}));
+    EXPECT_FALSE(some.written[1].error) << "it was changed by somebody else";
+    ASSERT_EQ(some.commands.size(), 2u);
+    EXPECT_NE(some.commands[1].find(R"("readConcern" : { "level" : "majority" })"), std::string::npos);
+
+    const Rewraps blind(R"({"n": 2, "nModified": 2, "ok": 1})");
+    EXPECT_EQ(blind.matched(), (Flags{false, false, false}));
+    for (const auto& one : blind.written) {
+        ASSERT_TRUE(one.error);
+        EXPECT_NE(one.error->text.find("you may not look"), std::string::npos) << one.error->text;
+    }
+}
+
+TEST(KeyVaultClient, tells_the_error_of_each_key) {
+    const Rewraps one(
+        R"({"n": 2, "nModified": 2, "ok": 1, "writeErrors": [{"index": 1, "code": 121, "errmsg": "not valid"}]})");
+    EXPECT_EQ(one.matched(), (Flags{true, false, true}));
+    ASSERT_TRUE(one.written[1].error);
+    EXPECT_EQ(one.written[1].error->text, "not valid");
+    EXPECT_EQ(one.written[1].error->kind, KeyVaultClient::Failure::refused);
+    EXPECT_EQ(one.commands.size(), 1u);
+    // A second error for the same, and one for none of them.
+    const Rewraps odd(
+        R"({"n": 2, "ok": 1, "writeErrors": [{"index": 1, "code": 121, "errmsg": "not valid"},
+            {"index": 1, "code": 121, "errmsg": "again"}, {"index": 9, "code": 121, "errmsg": "whose?"}]})");
+    EXPECT_EQ(odd.matched(), (Flags{true, false, true}));
+    EXPECT_EQ(odd.written[1].error->text, "not valid");
+
+    const Rewraps none(R"({"ok": 0, "code": 13, "errmsg": "not authorized"})");
+    EXPECT_EQ(none.matched(), (Flags{false, false, false}));
+    for (const auto& each : none.written) {
+        ASSERT_TRUE(each.error);
+        EXPECT_EQ(each.error->text, "not authorized");
+    }
+    // Written, but not by a majority: it may be lost again.
+    const Rewraps lost(
+        R"({"n": 3, "nModified": 3, "ok": 1, "writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}})");
+    EXPECT_EQ(lost.matched(), (Flags{false, false, false}));
+    ASSERT_TRUE(lost.written[0].error);
+    EXPECT_NE(lost.written[0].error->text.find("waiting for replication"), std::string::npos);
 }
 
 TEST(KeyVaultClient, removes_a_key) {
@@ -268,8 +358,9 @@ TEST(KeyVaultClient, writes_that_are_refused_say_why) {
     const ScriptedServer server(
         standalone([](bson::DocumentView) { return error_reply(13, "not authorized on encryption"); }));
     KeyVaultClient client(options_of(server));
-    for (const auto& written : {client.add_alt_name({}, "n"), client.remove_alt_name({}, "n"),
-                                client.rewrap({}, {}), client.remove({})}) {
+    for (const auto& written :
+         {client.add_alt_name({}, "n"), client.remove_alt_name({}, "n"),
+          client.rewrap(std::vector<KeyVaultClient::Rewrapped>(2)).at(1), client.remove({})}) {
         ASSERT_TRUE(written.error.has_value());
         EXPECT_EQ(written.error->kind, KeyVaultClient::Failure::refused);
         EXPECT_NE(written.error->text.find("not authorized"), std::string::npos);

@@ -185,8 +185,15 @@ class VaultStand {
             return counts(1, 0);
         }
         for (const char* list : {"updates", "deletes"}) {
-            if (const auto writes = command.find(list))
-                return written((*writes->document().begin()).document());
+            const auto writes = command.find(list);
+            if (!writes) continue;
+            Counts all;
+            for (const bson::Element& write : writes->document()) {
+                const Counts one = written(write.document());
+                all.found += one.found;
+                all.changed += one.changed;
+            }
+            return counts(all.found, all.changed);
         }
         return cluster::testing::ok_reply();
     }
@@ -217,7 +224,11 @@ class VaultStand {
         return cluster::testing::cursor_reply("encryption.__keyVault", matching);
     }
 
-    bson::Buffer written(bson::DocumentView write) {
+    struct Counts {
+        std::int32_t found = 0;
+        std::int32_t changed = 0;
+    };
+    Counts written(bson::DocumentView write) {
         const bson::DocumentView query = write.find("q")->document();
         for (auto document = documents.begin(); document != documents.end(); ++document) {
             const auto view = bson::DocumentView::unchecked(*document);
@@ -230,7 +241,7 @@ class VaultStand {
             const auto update = write.find("u");
             if (!update) {
                 documents.erase(document);
-                return counts(1, 0);
+                return {1, 0};
             }
             auto key = keys::parse_key_document(*document).value();
             bool changed = true;
@@ -249,9 +260,9 @@ class VaultStand {
                 std::erase(key.alt_names, name->string());
             }
             *document = keys::build_key_document(key);
-            return counts(1, changed ? 1 : 0);
+            return {1, changed ? 1 : 0};
         }
-        return counts(0, 0);
+        return {};
     }
 
  public:

@@ -121,8 +121,8 @@ int create_key(const std::filesystem::path& file, const CreateKey& options, cons
         return vault.code();
 
     // After everything else was found right: with KMIP, wrapping may make a key.
-    auto wrapped = kms->wrap(wanted.provider, wanted.master_key, *made.key);
-    if (!wrapped) return vault.fail(exit_unavailable, wrapped.error().text);
+    auto wrapped = wrap_and_prove(*kms, wanted.provider, wanted.master_key, *made.key);
+    if (!wrapped) return vault.fail(exit_unavailable, wrapped.error().text + " (no key was created)");
     keys::KeyDocument key;
     key.id = made.id;
     key.alt_names = options.alt_names;

@@ -154,18 +154,10 @@ class Rewrap {
             rewrapped.master_key = master_key_;
         }
         if (options_.dry_run) return prepared;
-        auto wrapped = kms_.wrap(rewrapped.provider, rewrapped.master_key, *unwrapped);
+        auto wrapped = wrap_and_prove(kms_, rewrapped.provider, rewrapped.master_key, *unwrapped);
         if (!wrapped) {
             prepared.failure = wrapped.error();
             return prepared;
-        }
-        // What does not unwrap must not replace what does.
-        const auto proof = kms_.unwrap(rewrapped.provider, wrapped->master_key, wrapped->material);
-        if (!proof) {
-            prepared.failure = proof.error();
-        } else if (*proof != *unwrapped) {
-            prepared.failure = Failure{Failure::Kind::unavailable, 0, "other_key",
-                                       "KMS provider `" + rewrapped.provider + "`: unwraps to another key"};
         }
         rewrapped.wrapped = std::move(wrapped->material);
         rewrapped.master_key = std::move(wrapped->master_key);

@@ -65,6 +65,27 @@ TEST(KeysCreate, with_a_key_of_another_provider) {
         << "as the key manager named it";
 }
 
+TEST(KeysCreate, stores_nothing_that_does_not_unwrap) {
+    for (const bool refuses : {true, false}) {
+        VaultStand vault;
+        vault.kms.lie = !refuses;
+        if (refuses) {
+            vault.kms.fail = [](const std::string& call, int) -> std::optional<PlayedKms::Failure> {
+                if (call != "unwrap") return std::nullopt;
+                return PlayedKms::failure("AccessDenied", "local", "may not decrypt");
+            };
+        }
+        Printed printed;
+        EXPECT_EQ(create(vault, {.alt_names = {"clinic"}}, printed), exit_unavailable);
+        EXPECT_TRUE(says(printed.err, refuses
+                                          ? "KMS provider `local`: may not decrypt (no key was created)"
+                                          : "unwraps to another key than it wrapped (no key was created)"))
+            << printed.err.str();
+        EXPECT_EQ(printed.out.str(), "");
+        EXPECT_EQ(vault.sent("insert"), "");
+    }
+}
+
 TEST(KeysCreate, the_only_provider_needs_no_name) {
     VaultStand vault;
     replace_in(vault.clinic.file, "local: {", "\"local:x\": {");

@@ -22,7 +22,9 @@ const config::KmsProvider* find_provider(const config::Config& config, std::stri
 
 std::string FoundKey::text() const {
     const std::string uuid = keys::uuid_text(id);
-    return alt_names.empty() ? uuid : "`" + printable(alt_names.front()) + "` (" + uuid + ")";
+    return alt_names.empty()
+               ? uuid
+               : "`" + printable(shortened(alt_names.front(), name_bytes_shown_max)) + "` (" + uuid + ")";
 }
 
 FoundKey found_key(const bson::Buffer& document) {

@@ -16,6 +16,9 @@ std::string vault_name(const config::Config& config);
 
 const config::KmsProvider* find_provider(const config::Config& config, std::string_view name);
 
+// Of an alternative name, in what people read: documents may have names of megabytes.
+inline constexpr std::size_t name_bytes_shown_max = 80;
+
 // A document of the key vault; without `key` it is none that drivers or fieldgate would use.
 struct FoundKey {
     crypto::KeyId id;

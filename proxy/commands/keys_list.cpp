@@ -13,6 +13,11 @@
 namespace fieldgate::commands {
 namespace {
 
+// A row of the table must be readable whatever one document holds: a column is as wide as its widest cell.
+// --json has everything.
+constexpr std::size_t names_shown_max = 5;
+constexpr std::size_t master_key_bytes_max = 200;
+
 struct Row {
     FoundKey found;
     std::vector<std::string> used_by;
@@ -36,15 +41,25 @@ std::optional<bool> find_listed(const Lists& lists, const FoundKey& found) {
     return !list->second.refusal_of(found.key->master_key).has_value();
 }
 
+std::string names_text(const std::vector<std::string>& names) {
+    std::string text;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (i == names_shown_max) return text + " and " + std::to_string(names.size() - i) + " more";
+        text += (i == 0 ? "" : ", ") + shortened(names[i], name_bytes_shown_max);
+    }
+    return text;
+}
+
 void print_table(const std::vector<Row>& rows, std::ostream& out) {
     const std::int64_t now_ms = now_unix_ms();
     std::vector<std::vector<std::string>> cells{{"ID", "NAMES", "PROVIDER", "MASTER KEY", "AGE", "USED BY"}};
     for (const Row& row : rows) {
         const std::string id = keys::uuid_text(row.found.id);
-        const std::string names = joined(row.found.alt_names);
+        const std::string names = names_text(row.found.alt_names);
         if (const auto& key = row.found.key) {
             const char* const mark = row.is_listed.value_or(true) ? "" : " (not listed)";
-            cells.push_back({id, names, key->provider, keys::master_key_text(key->master_key) + mark,
+            cells.push_back({id, names, key->provider,
+                             shortened(keys::master_key_text(key->master_key), master_key_bytes_max) + mark,
                              age_text(key->creation_unix_ms, now_ms), joined(row.used_by)});
         } else {
             cells.push_back({id, names, "?", "", "?", "unusable: " + row.found.problem});
@@ -58,18 +73,22 @@ void print_json(const std::vector<Row>& rows, std::ostream& out) {
     bson::Builder builder(buffer);
     const auto add_array = [&](const char* name, const std::vector<std::string>& texts) {
         builder.open_array(name);
-        for (std::size_t i = 0; i < texts.size(); ++i) builder.append_string(bson::index_key(i), texts[i]);
+        // Names of unusable documents are whatever bytes somebody wrote.
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            builder.append_string(bson::index_key(i),
+                                  keys::is_utf8(texts[i]) ? texts[i] : printable(texts[i]));
+        }
         builder.close();
     };
     builder.open_array("keys");
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const FoundKey& found = rows[i].found;
         builder.open_document(bson::index_key(i)).append_string("id", keys::uuid_text(found.id));
+        add_array("altNames", found.alt_names);
         if (!found.key) {
             builder.append_string("problem", found.problem).close();
             continue;
         }
-        add_array("altNames", found.alt_names);
         builder.append_string("provider", found.key->provider);
         keys::append_master_key(builder, found.key->provider, found.key->master_key);
         if (rows[i].is_listed) builder.append_bool("masterKeyListed", *rows[i].is_listed);

@@ -36,6 +36,16 @@ std::string printable_json(std::string_view json) {
     return out;
 }
 
+std::string shortened(std::string_view text, std::size_t bytes_max) {
+    if (text.size() <= bytes_max) return std::string(text);
+    std::size_t end = bytes_max;
+    const auto is_continuation = [&](std::size_t at) {
+        return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+    };
+    while (end > 0 && is_continuation(end)) --end;
+    return std::string(text.substr(0, end)) + "...";
+}
+
 std::string joined(const std::vector<std::string>& texts) {
     std::string out;
     for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;

@@ -20,6 +20,9 @@ std::string printable(std::string_view text);
 // UTF-8.
 std::string printable_json(std::string_view json);
 
+// At most `bytes_max` of it, whole characters, and then "...": what somebody else made as long as he liked.
+std::string shortened(std::string_view text, std::size_t bytes_max);
+
 std::string joined(const std::vector<std::string>& texts);
 
 // Rows with columns as wide as their widest cell, two blanks between; each line ends with a line feed. Rows

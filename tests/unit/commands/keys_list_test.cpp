@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "proxy/commands/key_vault_access.hpp"
 #include "tests/unit/commands/key_vault_stand.hpp"
 
@@ -73,13 +75,36 @@ TEST(KeysList, marks_master_keys_that_are_not_listed) {
 
 TEST(KeysList, shows_documents_that_cannot_be_used_as_such) {
     VaultStand vault;
-    vault.documents.push_back(bson::from_json(R"({"_id": "x"})").value());
+    vault.documents.push_back(bson::from_json(R"({"_id": "x", "keyAltNames": ["junk", 1, "?"]})").value());
+    *std::ranges::find(vault.documents.back(), '?') = 0xFF;
     Printed printed;
     EXPECT_EQ(list_keys(vault.clinic.file, false, printed.console()), exit_ok);
+    EXPECT_TRUE(says(printed.out, "  junk, ?  ")) << printed.out.str();
     EXPECT_TRUE(says(printed.out, "unusable: _id must be a UUID")) << printed.out.str();
     Printed json;
     EXPECT_EQ(list_keys(vault.clinic.file, true, json.console()), exit_ok);
-    EXPECT_TRUE(says(json.out, R"("problem" : "_id must be a UUID)")) << json.out.str();
+    EXPECT_TRUE(says(json.out, R"("altNames" : [ "junk", "?" ], "problem" : "_id must be a UUID)"))
+        << json.out.str();
+}
+
+TEST(KeysList, one_document_makes_no_other_line_longer) {
+    VaultStand vault;
+    std::vector<std::string> names{std::string(80, 'n'), std::string(79, 'm') + "Ä"};
+    for (char c = 'a'; c < 'z'; ++c) names.emplace_back(1, c);
+    vault.add(7, names);
+    vault.add(8, {"8"}, "aws:eu", crypto::kms::AwsMasterKey{"r", std::string(300, 'k'), ""});
+    vault.add(9, {"nine"});
+    Printed printed;
+    EXPECT_EQ(list_keys(vault.clinic.file, false, printed.console()), exit_ok) << printed.err.str();
+    EXPECT_TRUE(
+        says(printed.out, std::string(80, 'n') + ", " + std::string(79, 'm') + "..., a, b, c and 22 more  "))
+        << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "r " + std::string(198, 'k') + "...  ")) << printed.out.str();
+    EXPECT_FALSE(says(printed.out, std::string(199, 'k')));
+    Printed json;
+    EXPECT_EQ(list_keys(vault.clinic.file, true, json.console()), exit_ok);
+    EXPECT_TRUE(says(json.out, std::string(79, 'm') + "Ä\"")) << "whole";
+    EXPECT_TRUE(says(json.out, std::string(300, 'k'))) << "whole";
 }
 
 TEST(KeysList, lets_no_control_character_reach_the_terminal) {

@@ -35,6 +35,12 @@ class ErasingMemory final : public json::memory_resource {
     bool do_is_equal(const json::memory_resource& other) const noexcept override { return this == &other; }
 };
 
+// In either case.
+bool has_part(std::string_view text, std::string_view part) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return !std::ranges::search(text, part, {}, lower, lower).empty();
+}
+
 bool is_letter_or_digit(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
@@ -254,17 +260,24 @@ void hide_secret(Failure& failure, const SecretBuffer& secret) {
 
 void hide_secret(Failure& failure, std::string_view secret) {
     // What is shorter is no secret, and would tear holes into words.
-    constexpr std::size_t secret_bytes_min = 8;
+    constexpr std::size_t part_bytes = 8;
     constexpr std::string_view instead = "...";
-    if (secret.size() < secret_bytes_min) return;
+    if (secret.size() < part_bytes) return;
+    SecretBuffer encoded;
+    append_percent_encoded(encoded, secret);
     for (std::string* const told : {&failure.code, &failure.text}) {
-        for (std::size_t at = 0; (at = told->find(secret, at)) != std::string::npos; at += instead.size())
-            told->replace(at, secret.size(), instead);
-        for (std::size_t part = std::min(secret.size(), told->size()); part >= secret_bytes_min; --part) {
-            if (!told->ends_with(secret.substr(0, part))) continue;
-            told->replace(told->size() - part, part, instead);
-            break;
+        std::string safe;
+        std::size_t hidden_until = 0;
+        for (std::size_t at = 0; at < told->size(); ++at) {
+            const std::string_view part = std::string_view(*told).substr(at, part_bytes);
+            if (part.size() == part_bytes &&
+                (has_part(secret, part) || has_part(text_of(encoded.expose_secret()), part))) {
+                if (at >= hidden_until) safe += instead;
+                hidden_until = at + part_bytes;
+            }
+            if (at >= hidden_until) safe += (*told)[at];
         }
+        *told = std::move(safe);
     }
 }
 

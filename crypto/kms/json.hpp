@@ -64,7 +64,8 @@ void append_base64(SecretBuffer& out, const DataKey& key);
 [[nodiscard]] std::string safe_code(std::string_view code);
 [[nodiscard]] std::string safe_text(std::string_view text);
 // Servers, and whatever stands before them, quote what they were sent; shorter secrets than that would stay.
-// Every place where `secret` stands in code or text becomes "...", also where the text ends within it.
+// Eight or more bytes in a row that are also in `secret`, in either case and also percent-encoded, become
+// "..." in code and text. Not other encodings of it: a key manager that wants to tell the secret can.
 void hide_secret(Failure& failure, std::string_view secret);
 void hide_secret(Failure& failure, const SecretBuffer& secret);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "crypto/kms/http.hpp"
+#include "crypto/kms/json.hpp"
 #include "proxy/keys/kms_operations.hpp"
 
 namespace fieldgate::keys {
@@ -303,6 +304,11 @@ Result<std::unique_ptr<WrapOperation>> AwsProvider::wrap(const crypto::kms::Mast
             if (!wrapped) return wrapped.error();
             return WrappedDataKey{std::move(*wrapped), description};
         });
+}
+
+// The secret access key is never sent.
+void AwsProvider::hide_secrets(Failure& failure) const {
+    if (credentials_) crypto::kms::hide_secret(failure, credentials_->session_token);
 }
 
 // CSFLE specification: 408, 429, 500, 502, 503, 509, which aws_failure() sorts under these two.

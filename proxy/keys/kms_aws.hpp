@@ -33,6 +33,7 @@ class AwsProvider final : public KmsProvider {
         const crypto::kms::MasterKeyDescription& master_key, std::span<const std::uint8_t> wrapped) override;
     crypto::kms::Result<std::unique_ptr<WrapOperation>> wrap(
         const crypto::kms::MasterKeyDescription& master_key, const crypto::DataKey& key) override;
+    void hide_secrets(crypto::kms::Failure& failure) const override;
     bool may_retry(const crypto::kms::Failure& failure) const override;
 
  private:

@@ -243,7 +243,8 @@ std::optional<Failure> AzureTokens::take(const std::string& resource, const Repl
         reply, is_managed ? crypto::kms::azure_metadata : crypto::kms::azure_platform, now);
     if (token) {
         const UnixTime due = login_due(now, token->end);
-        tokens_.insert_or_assign(resource, Kept{std::move(*token), due});
+        Kept& kept = tokens_[resource];
+        kept = {std::move(*token), due, std::move(kept.token.value)};
         first_.clear();
         return std::nullopt;
     }
@@ -270,14 +271,14 @@ bool AzureTokens::are_good(UnixTime now) const {
 }
 
 void AzureTokens::forget() {
-    for (auto& [resource, kept] : tokens_) kept = {};
+    for (auto& [resource, kept] : tokens_) kept.token.end = kept.due = {};
 }
 
 void AzureTokens::hide_secrets(Failure& failure) const {
     crypto::kms::hide_secret(failure, settings_.client_secret);
-    crypto::kms::hide_secret(failure, crypto::kms::percent_encode(settings_.client_secret));
     for (const auto& [resource, kept] : tokens_) {
         crypto::kms::hide_secret(failure, kept.token.value);
+        crypto::kms::hide_secret(failure, kept.replaced);
     }
 }
 

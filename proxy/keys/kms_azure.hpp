@@ -47,7 +47,8 @@ class AzureTokens {
     KmsEnvironment environment_;
     struct Kept {
         crypto::kms::Token token;
-        UnixTime due{};  // of the login that renews it
+        UnixTime due{};                 // of the login that renews it
+        crypto::SecretBuffer replaced;  // the token before it, which a late reply may quote
     };
 
     std::map<std::string, Kept> tokens_;  // by resource; also those that have ended

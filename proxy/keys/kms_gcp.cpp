@@ -58,7 +58,7 @@ class GcpProvider::Login final : public KmsOperation {
             federated_ = std::move(*token);
         } else {
             provider_.due_ = login_due(now, token->end);
-            provider_.token_ = std::move(*token);
+            provider_.take(std::move(*token));
             is_done_ = true;
         }
         return std::nullopt;
@@ -153,7 +153,7 @@ GcpProvider::GcpProvider(const config::KmsProvider& configured, KmsEnvironment e
       environment_(std::move(environment)) {}
 
 std::unique_ptr<KmsOperation> GcpProvider::login(UnixTime now) {
-    if (token_ && now < due_) return nullptr;
+    if (is_logged_in(now) && now < due_) return nullptr;
     return std::make_unique<Login>(*this);
 }
 
@@ -162,8 +162,13 @@ bool GcpProvider::is_logged_in(UnixTime now) const {
 }
 
 bool GcpProvider::forget_login() {
-    token_.reset();
+    if (token_) token_->end = {};
     return true;
+}
+
+void GcpProvider::take(Token token) {
+    if (token_) replaced_token_ = std::move(token_->value);
+    token_ = std::move(token);
 }
 
 Result<const Token*> GcpProvider::token(UnixTime now) const {
@@ -221,6 +226,7 @@ Result<std::unique_ptr<WrapOperation>> GcpProvider::wrap(const crypto::kms::Mast
 
 void GcpProvider::hide_secrets(Failure& failure) const {
     if (token_) crypto::kms::hide_secret(failure, token_->value);
+    crypto::kms::hide_secret(failure, replaced_token_);
 }
 
 bool GcpProvider::may_retry(const Failure& failure) const {

@@ -30,6 +30,7 @@ class GcpProvider final : public KmsProvider {
  private:
     class Login;
 
+    void take(crypto::kms::Token token);
     crypto::kms::Result<const crypto::kms::Token*> token(UnixTime now) const;
     // Where operations with this masterKey go, or why they must not.
     crypto::kms::Result<crypto::kms::Endpoint> endpoint_of(
@@ -40,7 +41,8 @@ class GcpProvider final : public KmsProvider {
     config::GcpKms settings_;
     KmsEnvironment environment_;
     std::optional<crypto::kms::Token> token_;
-    UnixTime due_{};  // of the next login
+    crypto::SecretBuffer replaced_token_;  // good until it ends, and a late reply may quote it
+    UnixTime due_{};                       // of the next login
 };
 
 }  // namespace fieldgate::keys

@@ -43,7 +43,7 @@ class VaultProvider::Login final : public KmsOperation {
     std::optional<Failure> reply(const Reply& reply, UnixTime now) override {
         auto login = crypto::kms::vault_read_login(reply);
         if (!login) return login.error();
-        provider_.token_ = std::move(login->token);
+        provider_.take(std::move(login->token));
         provider_.due_.reset();
         if (login->lease) {
             provider_.ends_ = now + *login->lease;
@@ -89,13 +89,18 @@ bool VaultProvider::forget_login() {
     return true;
 }
 
+void VaultProvider::take(SecretBuffer token) {
+    if (token_) replaced_token_ = std::move(*token_);
+    token_ = std::move(token);
+}
+
 std::optional<Failure> VaultProvider::read_token_file() {
     if (settings_.token_file.empty()) return missing("neither token nor token_file is set");
     auto token = environment_.read_file(settings_.token_file);
     if (!token) return token.error();
     trim_end(*token);
     if (token->empty()) return missing("the file of the token is empty: " + settings_.token_file.string());
-    token_ = std::move(*token);
+    take(std::move(*token));
     must_renew_ = false;
     return std::nullopt;
 }
@@ -172,6 +177,7 @@ Result<std::unique_ptr<WrapOperation>> VaultProvider::wrap(
 
 void VaultProvider::hide_secrets(Failure& failure) const {
     if (token_) crypto::kms::hide_secret(failure, *token_);
+    crypto::kms::hide_secret(failure, replaced_token_);
     crypto::kms::hide_secret(failure, settings_.secret_id);
 }
 

@@ -39,6 +39,7 @@ class VaultProvider final : public KmsProvider {
     class Login;
 
     bool is_token_fixed() const;
+    void take(crypto::SecretBuffer token);
     std::optional<crypto::kms::Failure> read_token_file();
     crypto::kms::Result<crypto::kms::VaultServer> server() const;
     crypto::kms::Result<crypto::kms::Request> login_request() const;
@@ -48,8 +49,9 @@ class VaultProvider final : public KmsProvider {
     std::optional<crypto::kms::VaultServer> server_;  // nothing: the address is none
     KmsEnvironment environment_;
     std::optional<crypto::SecretBuffer> token_;
-    std::optional<UnixTime> due_;  // of the next login; nothing: it does not end
-    UnixTime ends_{};              // where there is a due_
+    crypto::SecretBuffer replaced_token_;  // good until its lease ends, and a late reply may quote it
+    std::optional<UnixTime> due_;          // of the next login; nothing: it does not end
+    UnixTime ends_{};                      // where there is a due_
     bool must_renew_ = false;
 };
 

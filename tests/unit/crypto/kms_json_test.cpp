@@ -182,6 +182,9 @@ TEST(KmsJson, a_secret_that_a_server_quotes_is_taken_out_of_code_and_text) {
               "no_...|a ..., b ......");
     EXPECT_EQ(hidden("x", "cut off in s.012345", secret), "x|cut off in ...") << "8 of it";
     EXPECT_EQ(hidden("x", "cut off in s.01234", secret), "x|cut off in s.01234");
+    EXPECT_EQ(hidden("x", "S.01234 \n 56789abcdef", secret), "x|S.01234 \n ...") << "split: eight of it";
+    EXPECT_EQ(hidden("x", "of 123456789ABCDE!", secret), "x|of ...!") << "without its ends, in capitals";
+    EXPECT_EQ(hidden("x", "a%2Bb%2Fc%3D and a%2bb%2fc%3d and a+b/c=d.", "a+b/c=d."), "x|... and ... and ...");
     EXPECT_EQ(hidden("x", "no secret", "no"), "x|no secret") << "two letters are none";
     EXPECT_EQ(hidden("", "", secret), "|");
     EXPECT_EQ(hidden("", "", ""), "|");

@@ -103,6 +103,14 @@ TEST_F(AwsProviderTest, fixed_credentials_of_a_session) {
     EXPECT_EQ(signer(), "AKID+tok");
 }
 
+TEST_F(AwsProviderTest, hides_the_token_of_a_session) {
+    use_fixed_credentials();
+    settings.session_token = "session-token-4711";
+    crypto::kms::Failure failure{crypto::kms::Failure::Kind::refused, 400, "x", "got session-token-4711."};
+    provider().hide_secrets(failure);
+    EXPECT_EQ(failure.text, "got ....");
+}
+
 TEST_F(AwsProviderTest, unwraps) {
     use_fixed_credentials();
     auto operation = std::move(*provider().unwrap(master_key, wrapped));

@@ -400,6 +400,18 @@ TEST_F(Azure, hides_what_it_logs_in_with) {
                     "got secret~1+2=3, client_secret=secret~1%2B2%3D3 and T0ken-of-ours"};
     provider.hide_secrets(failure);
     EXPECT_EQ(failure.text, "got ..., client_secret=... and ...");
+
+    provider.forget_login();
+    failure.text = "got T0ken-of-ours";
+    provider.hide_secrets(failure);
+    EXPECT_EQ(failure.text, "got ...");
+    const auto again = provider.login(start);
+    ASSERT_NE(again, nullptr);
+    (void)again->next(start);
+    (void)again->reply(token_reply("The-other-One"), start);
+    failure.text = "once T0ken-of-ours, now The-other-One";
+    provider.hide_secrets(failure);
+    EXPECT_EQ(failure.text, "once ..., now ...");
 }
 
 }  // namespace

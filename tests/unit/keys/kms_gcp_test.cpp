@@ -184,6 +184,19 @@ TEST_F(Gcp, logs_in_afresh_when_the_token_was_not_taken) {
     EXPECT_NE(held.sent(0).find("Bearer second\r\n"), std::string::npos);
 }
 
+TEST_F(Gcp, hides_its_token_and_the_one_before) {
+    GcpProvider provider = make(account());
+    EXPECT_EQ(converse(*provider.login(start), one(token_reply("T0ken-of-ours")), start).outcome, "ok");
+    EXPECT_TRUE(provider.forget_login());
+    crypto::kms::Failure failure{crypto::kms::Failure::Kind::refused, 400, "x", "got T0ken-of-ours"};
+    provider.hide_secrets(failure);
+    EXPECT_EQ(failure.text, "got ...");
+    EXPECT_EQ(converse(*provider.login(start), one(token_reply("The-other-One")), start).outcome, "ok");
+    failure.text = "once T0ken-of-ours, now The-other-One";
+    provider.hide_secrets(failure);
+    EXPECT_EQ(failure.text, "once ..., now ...");
+}
+
 TEST_F(Gcp, logs_in_at_a_configured_endpoint) {
     config::GcpKms settings = account();
     settings.endpoint = "oauth.clinic.example:8443";

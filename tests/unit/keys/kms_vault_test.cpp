@@ -117,6 +117,12 @@ TEST_F(VaultProviderTest, hides_what_it_logs_in_with) {
                     "got hvs.token-of-ours, secret-id-4711"};
     provider().hide_secrets(failure);
     EXPECT_EQ(failure.code + "|" + failure.text, "...|got ..., ...");
+
+    EXPECT_TRUE(provider().forget_login());
+    log_in(provider(), start, login_reply("hvs.another-one", 60));
+    failure.text = "once hvs.token-of-ours, now hvs.another-one";
+    provider().hide_secrets(failure);
+    EXPECT_EQ(failure.text, "once ..., now ...") << "the first is still good at the key manager";
 }
 
 TEST_F(VaultProviderTest, what_is_refused_before_anything_is_sent) {

@@ -95,18 +95,21 @@ class Rewrap {
         std::deque<std::future<Prepared>> under_way;
         std::size_t begun = 0;
         while (told_ < keys_.size()) {
-            if (options_.interrupted != nullptr && *options_.interrupted) {
-                stop("interrupted");
-                break;
-            }
             if (in_a_row_ >= failures_in_a_row_max) {
-                stop("stopped: the key manager or the key vault failed " +
-                     std::to_string(failures_in_a_row_max) + " times in a row");
+                say("stopped: the key manager or the key vault failed " +
+                    std::to_string(failures_in_a_row_max) + " times in a row");
                 break;
             }
-            for (; begun < keys_.size() && under_way.size() < options_.keys_at_once; ++begun) {
+            for (; !is_interrupted() && begun < keys_.size() && under_way.size() < options_.keys_at_once;
+                 ++begun) {
                 under_way.push_back(
                     std::async(std::launch::async, [this, &key = keys_[begun]] { return prepare(key); }));
+            }
+            if (is_interrupted() || !wait_for(under_way.front())) {
+                say("interrupted");
+                if (!std::ranges::all_of(under_way, is_ready))
+                    say("waiting for what key managers were asked; once more ends it at once");
+                break;
             }
             Prepared prepared = under_way.front().get();
             under_way.pop_front();
@@ -124,6 +127,16 @@ class Rewrap {
     }
 
  private:
+    bool is_interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
+
+    // False: interrupted meanwhile.
+    bool wait_for(const std::future<Prepared>& prepared) const {
+        while (!is_interrupted()) {
+            if (prepared.wait_for(std::chrono::milliseconds(100)) == std::future_status::ready) return true;
+        }
+        return false;
+    }
+
     // The target's provider and master key, or the key's own.
     bool is_there(const keys::KeyDocument& key) const {
         return !provider_.empty() && key.provider == provider_ && key.master_key == master_key_;
@@ -230,9 +243,9 @@ class Rewrap {
         clear_progress();
         console_.err << key.text() << ": " << printable(what) << '\n';
     }
-    void stop(const std::string& why) {
+    void say(const std::string& why) {
         clear_progress();
-        console_.err << why << '\n';
+        console_.err << why << std::endl;
     }
 
     void told() {

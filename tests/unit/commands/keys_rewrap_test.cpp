@@ -243,6 +243,36 @@ TEST(KeysRewrap, an_interruption_ends_after_the_key_under_way) {
     EXPECT_EQ(vault.providers(), (Strings{"local:new", "local", "aws:eu"}));
 }
 
+TEST(KeysRewrap, an_interruption_says_what_it_waits_for) {
+    Stand vault;
+    std::atomic<bool> interrupted{false};
+    std::atomic<bool> has_said{false};
+    Printed printed;
+    // A key manager that answers only after the command has said that it waits.
+    vault.kms.meanwhile = [&](const std::string&) {
+        interrupted = true;
+        for (int i = 0; i < 2000 && !has_said; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        EXPECT_TRUE(has_said);
+    };
+    struct Watching final : std::stringbuf {
+        explicit Watching(std::atomic<bool>& said) : has_said(said) {}
+        int sync() override {
+            if (has(str(), "waiting for what key managers were asked")) has_said = true;
+            return 0;
+        }
+        std::atomic<bool>& has_said;
+    } watching(has_said);
+    std::ostream err(&watching);
+    const RewrapKeys options{.filters = {"all"}, .interrupted = &interrupted};
+    EXPECT_EQ(
+        rewrap_keys(vault.clinic.file, options, vault.open_kms(), Console{printed.out, err, nullptr, false}),
+        exit_incomplete);
+    EXPECT_TRUE(has(watching.str(),
+                    "interrupted\nwaiting for what key managers were asked; once more ends it at once\n"))
+        << watching.str();
+    EXPECT_FALSE(vault.wrote());
+}
+
 TEST(KeysRewrap, a_key_that_cannot_be_unwrapped_keeps_the_others_from_nothing) {
     Stand vault;
     {

@@ -33,9 +33,9 @@ class KeyManagers {
 using OpenKeyManagers = std::function<std::unique_ptr<KeyManagers>(const config::Config&)>;
 
 // Wraps a data key and unwraps it again: what does not unwrap is worth nothing, and must not be stored.
-crypto::kms::Result<keys::WrappedDataKey> wrap_and_prove(
-    KeyManagers& kms, const std::string& provider, const crypto::kms::MasterKeyDescription& master_key,
-    const crypto::DataKey& key);
+crypto::kms::Result<keys::WrappedDataKey> wrap_and_prove(KeyManagers& kms, const std::string& provider,
+                                                         const crypto::kms::MasterKeyDescription& master_key,
+                                                         const crypto::DataKey& key);
 
 // The same with a random data key. Gives the master key as it is to be stored: KMIP adds the
 // identifier of a key that it made.

@@ -245,7 +245,7 @@ class Rewrap {
     }
     void say(const std::string& why) {
         clear_progress();
-        console_.err << why << std::endl;
+        console_.err << why << '\n' << std::flush;
     }
 
     void told() {

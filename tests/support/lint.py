@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINES_MAX = 500
 
 # Adding a call site is a decision for a review: change these numbers in the same commit and say why.
-EXPOSE_SECRET_CALLS = {"crypto": 41, "proxy/commands": 1, "proxy/net": 1}
+EXPOSE_SECRET_CALLS = {"crypto": 42, "proxy/commands": 1, "proxy/net": 1}
 
 # What each folder may include, apart from itself. Arrows are not transitive: what is not here is not included.
 ARROWS = {

@@ -12,6 +12,7 @@
 
 #include "proxy/commands/commands.hpp"
 #include "proxy/commands/keys.hpp"
+#include "proxy/commands/text.hpp"
 #include "proxy/key_managers.hpp"
 #include "proxy/serve.hpp"
 
@@ -139,6 +140,26 @@ void add_keys(CLI::App& app, KeysOptions& options, const commands::Console& cons
     remove->callback([&] { code = commands::delete_key(options.file, options.remove, console); });
 }
 
+// A word that is no command is what was wrong, not that a command is missing.
+std::string usage_problem(const CLI::App* app, const CLI::Error& error) {
+    std::string command = app->get_name();
+    const CLI::App* last = app;
+    while (!last->get_subcommands().empty()) {
+        last = last->get_subcommands().front();
+        command += " " + last->get_name();
+    }
+    const std::string help = "Run " + command + " --help for more information.\n";
+    const std::vector<std::string> words = last->remaining();
+    const bool is_about_commands = last->get_require_subcommand_min() > 0 && last->get_subcommands().empty();
+    if (!is_about_commands || words.empty()) return std::string(error.what()) + "\n" + help;
+    std::string commands;
+    for (const CLI::App* known : last->get_subcommands([](const CLI::App*) { return true; })) {
+        commands += (commands.empty() ? "" : ", ") + known->get_name();
+    }
+    return command + ": `" + commands::printable(words.front()) + "` is none of its commands: " + commands +
+           "\n" + help;
+}
+
 int main(int argc, char** argv) {
     harden_process();
 
@@ -150,6 +171,7 @@ int main(int argc, char** argv) {
     app.footer(
         "Exit codes: 0 clean, 64 usage, 69 upstream or KMS unavailable, 70 internal, 75 incomplete, "
         "78 configuration.");
+    app.failure_message(&usage_problem);
     int code = commands::exit_ok;
 
     ServeOptions serve_options;

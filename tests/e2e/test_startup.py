@@ -58,6 +58,21 @@ def test_wrong_usage(arguments):
     assert code == USAGE and err.strip(), f"{code}: {err}"
 
 
+@pytest.mark.parametrize("arguments, expected", [
+    ("fly", "fieldgate: `fly` is none of its commands: run, check, init, keys, schema, explain\n"
+            "Run fieldgate --help for"),
+    ("keys lst -c x", "fieldgate keys: `lst` is none of its commands: create, list, alias, rewrap, delete\n"
+                      "Run fieldgate keys --help for"),
+    ("keys alias rename -c x a b", "fieldgate keys alias: `rename` is none of its commands: add, remove\n"),
+    ("keys", "A subcommand is required\nRun fieldgate keys --help for"),
+    ("keys list", "--config is required\nRun fieldgate keys list --help for"),
+    ("keys list -c x y", "The following argument was not expected: y\nRun fieldgate keys list --help for"),
+])
+def test_wrong_usage_names_the_word_and_the_way_out(arguments, expected):
+    code, _, err = run_fieldgate(*arguments.split())
+    assert code == USAGE and expected in err, f"{code}: {err}"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["keys", "--help"], ["--version"]], ids=str)
 def test_help_and_version(arguments):
     code, out, _ = run_fieldgate(*arguments)

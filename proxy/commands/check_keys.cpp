@@ -96,8 +96,7 @@ std::vector<MasterKeyDescription> master_keys_of(const std::vector<FoundKey>& ke
 std::string hint(const crypto::kms::Failure& failure, const config::Config& config) {
     if (failure.code != "hmac_validation_failure") return {};
     return " (it was made with another master key: name that one's file in kms_providers, or, if it is "
-           "another "
-           "installation's key, give this one a key vault of its own: key_vault.namespace in " +
+           "another installation's key, give this one a key vault of its own: key_vault.namespace in " +
            config.file.string() + ")";
 }
 

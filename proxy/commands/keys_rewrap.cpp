@@ -294,6 +294,34 @@ class Rewrap {
     bool has_progress_ = false;
 };
 
+// What a filter names and nobody has is a typing error: it must not pass for a rotation that is done. A
+// provider without keys may well be one that was rotated away from.
+std::optional<std::string> unknown_in(const Filter& filter, const std::vector<FoundKey>& keys,
+                                      const config::Config& config) {
+    const auto unknown = [](const auto& wanted, const auto& is_known) {
+        return std::ranges::find_if_not(wanted, is_known);
+    };
+    const auto name = unknown(filter.names, [&](const std::string& wanted) {
+        return std::ranges::any_of(keys, [&](const FoundKey& key) {
+            return std::ranges::find(key.alt_names, wanted) != key.alt_names.end();
+        });
+    });
+    if (name != filter.names.end()) return vault_name(config) + " has no key with the name `" + *name + "`";
+    const auto id = unknown(filter.ids, [&](const crypto::KeyId& wanted) {
+        return std::ranges::find(keys, wanted, &FoundKey::id) != keys.end();
+    });
+    if (id != filter.ids.end()) return vault_name(config) + " has no key " + keys::uuid_text(*id);
+    const auto provider = unknown(filter.providers, [&](const std::string& wanted) {
+        return find_provider(config, wanted) != nullptr ||
+               std::ranges::any_of(
+                   keys, [&](const FoundKey& key) { return key.key && key.key->provider == wanted; });
+    });
+    if (provider != filter.providers.end())
+        return "KMS provider `" + *provider + "` is not configured, and " + vault_name(config) +
+               " has no key of it";
+    return std::nullopt;
+}
+
 std::string providers_of(const std::vector<FoundKey>& keys) {
     std::set<std::string> providers;
     for (const FoundKey& key : keys) {
@@ -330,10 +358,13 @@ int rewrap_keys(const std::filesystem::path& file, const RewrapKeys& options, co
     auto keys = vault.all();
     if (!keys) return vault.code();
     const std::string providers = providers_of(*keys);
+    const std::string there_are = providers.empty() ? "it has no keys" : "its keys' providers: " + providers;
+    if (const auto unknown = unknown_in(filter, *keys, *config)) {
+        return vault.fail(exit_configuration, "--filter: " + *unknown + " (" + there_are + ")");
+    }
     std::erase_if(*keys, [&](const FoundKey& key) { return !filter.matches(key); });
     if (keys->empty()) {
-        console.err << "no key in " << vault_name(*config) << " fits the filter ("
-                    << (providers.empty() ? "it has none" : "their providers: " + printable(providers))
+        console.err << "no key in " << vault_name(*config) << " fits the filter (" << printable(there_are)
                     << ")\n";
         return exit_ok;
     }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 
-#include "tests/unit/commands/key_vault_stand.hpp"
+#include "tests/unit/commands/rewrap_stand.hpp"
 
 namespace fieldgate::commands {
 namespace {
@@ -11,54 +11,14 @@ namespace {
 using crypto::kms::AwsMasterKey;
 using crypto::kms::KmipMasterKey;
 using crypto::kms::LocalMasterKey;
+using testing::has;
 using testing::PlayedKms;
 using testing::Printed;
 using testing::secret_of;
-using testing::VaultStand;
+using testing::Strings;
+using Result = testing::RewrapResult;
+using Stand = testing::RewrapStand;
 using Kind = PlayedKms::Failure::Kind;
-
-struct Result {
-    int code;
-    std::string out;
-    std::string err;
-};
-
-bool has(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
-// Two keys under `local`, one under aws:eu; local:new and kmip are configured as well.
-struct Stand : VaultStand {
-    Stand() {
-        add_providers(
-            "  \"local:new\": { key_file: master-key.bin }\n"
-            "  \"aws:eu\": { access_key_id: a, secret_access_key: s }\n"
-            "  kmip: { endpoint: \"k.example:5696\", tls: { certificate_key_file: master-key.bin } }\n");
-        add(1, {"one"});
-        add(2, {"two", "deux"});
-        add(3, {"three"}, "aws:eu", AwsMasterKey{"r", "k", ""});
-    }
-    Result rewrap(const RewrapKeys& options, bool is_terminal = false) {
-        Printed printed;
-        const int code = rewrap_keys(clinic.file, options, open_kms(),
-                                     Console{printed.out, printed.err, nullptr, is_terminal});
-        return {code, printed.out.str(), printed.err.str()};
-    }
-    std::vector<std::string> providers() {
-        std::vector<std::string> names;
-        for (const keys::KeyDocument& key : keys()) names.push_back(key.provider);
-        return names;
-    }
-    // Every data key is still the one that add() made.
-    void expect_same_keys() {
-        for (const keys::KeyDocument& key : keys()) {
-            const auto unwrapped = kms.unwrap(key.provider, key.master_key, key.wrapped);
-            ASSERT_TRUE(unwrapped) << unwrapped.error().text;
-            EXPECT_EQ(*unwrapped, secret_of(key.id.bytes[0]));
-        }
-    }
-};
-using Strings = std::vector<std::string>;
 
 TEST(KeysRewrap, puts_all_keys_under_another_provider) {
     Stand vault;
@@ -75,61 +35,6 @@ TEST(KeysRewrap, puts_all_keys_under_another_provider) {
     EXPECT_TRUE(has(result.out, "`one` (01010101-0101-0101-0101-010101010101): rewrapped: local:new"))
         << result.out;
     EXPECT_TRUE(has(result.out, "rewrapped 3 of 3 keys\n")) << result.out;
-}
-
-TEST(KeysRewrap, refuses_a_master_key_that_is_not_listed_before_any_key_is_touched) {
-    Stand vault;
-    vault.add_providers(
-        "  vault: { address: \"https://v\", token: t, master_keys: [{ keyName: new }, { keyName: old }] }\n");
-    for (const bool dry_run : {true, false}) {
-        const Result result = vault.rewrap({.filters = {"all"},
-                                            .provider = "vault",
-                                            .master_key = R"({"keyName": "somebodys"})",
-                                            .dry_run = dry_run});
-        EXPECT_EQ(result.code, exit_configuration);
-        EXPECT_TRUE(
-            has(result.err,
-                "--master-key: KMS provider `vault`: the master key 'transit/somebodys' is not one of "
-                "kms_providers.vault.master_keys; its keyName is another than that of the entry most "
-                "like it. Add it there if fieldgate may use it\n"))
-            << result.err;
-    }
-    EXPECT_TRUE(vault.server.commands().empty());
-    EXPECT_TRUE(vault.kms.calls.empty());
-
-    const Result result =
-        vault.rewrap({.filters = {"all"}, .provider = "vault", .master_key = R"({"keyName": "new"})"});
-    EXPECT_EQ(result.code, exit_ok) << result.err;
-    EXPECT_EQ(vault.providers(), (Strings{"vault", "vault", "vault"}));
-}
-
-TEST(KeysRewrap, chooses_keys) {
-    struct Case {
-        Strings filters;
-        Strings expected;
-    };
-    const Case cases[] = {
-        {{"provider=local"}, {"local:new", "local:new", "aws:eu"}},
-        {{"provider=aws:eu"}, {"local", "local", "local:new"}},
-        {{"name=deux"}, {"local", "local:new", "aws:eu"}},
-        {{"id=01010101-0101-0101-0101-010101010101"}, {"local:new", "local", "aws:eu"}},
-        {{"name=one", "name=three"}, {"local:new", "local", "local:new"}},
-        {{"name=none"}, {"local", "local", "aws:eu"}},
-    };
-    for (const Case& c : cases) {
-        SCOPED_TRACE(c.filters[0]);
-        Stand vault;
-        const Result result = vault.rewrap({.filters = c.filters, .provider = "local:new"});
-        EXPECT_EQ(result.code, exit_ok) << result.err;
-        EXPECT_EQ(vault.providers(), c.expected);
-        vault.expect_same_keys();
-    }
-    Stand vault;
-    EXPECT_TRUE(has(vault.rewrap({.filters = {"provider=lcoal"}}).err,
-                    "no key in encryption.__keyVault fits the filter (their providers: aws:eu, local)"));
-    vault.documents.clear();
-    EXPECT_TRUE(has(vault.rewrap({.filters = {"all"}}).err,
-                    "no key in encryption.__keyVault fits the filter (it has none)"));
 }
 
 TEST(KeysRewrap, afresh_under_their_own_master_keys) {
@@ -463,33 +368,6 @@ TEST(KeysRewrap, shows_progress_on_a_terminal) {
     EXPECT_EQ(result.code, exit_ok);
     EXPECT_TRUE(has(result.err, "\r1 of 3 keys\r2 of 3 keys\r3 of 3 keys\r\x1b[K")) << result.err;
     EXPECT_EQ(result.out, "rewrapped 3 of 3 keys\n");
-}
-
-TEST(KeysRewrap, refuses_what_makes_no_sense) {
-    Stand vault;
-    struct Case {
-        RewrapKeys options;
-        int code;
-        const char* expected;
-    };
-    const Case cases[] = {
-        {{.filters = {}}, exit_usage, "--filter: say which keys"},
-        {{.filters = {"everything"}}, exit_usage, "--filter: must be all, provider=NAME"},
-        {{.filters = {"id=7"}}, exit_usage, "not `id=7`"},
-        {{.filters = {"name="}}, exit_usage, "not `name=`"},
-        {{.filters = {"provider=a-b"}}, exit_usage, "not `provider=a-b`"},
-        {{.filters = {"all", "x"}}, exit_usage, "not `x`"},
-        {{.filters = {"all"}, .master_key = "{}"}, exit_usage, "--master-key: say of which --provider"},
-        {{.filters = {"all"}, .provider = "gcp"}, exit_configuration, "KMS provider `gcp` is not configured"},
-        {{.filters = {"all"}, .provider = "aws:eu"}, exit_usage, "--master-key: `aws:eu` needs one"},
-    };
-    for (const Case& c : cases) {
-        SCOPED_TRACE(c.expected);
-        const Result result = vault.rewrap(c.options);
-        EXPECT_EQ(result.code, c.code);
-        EXPECT_TRUE(has(result.err, c.expected)) << result.err;
-    }
-    EXPECT_TRUE(vault.server.commands().empty());
 }
 
 }  // namespace

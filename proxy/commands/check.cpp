@@ -90,8 +90,9 @@ int check(const std::filesystem::path& file, bool connect, const OpenKeyManagers
     } else {
         vault = check_key_vault(*config, report);
     }
-    check_providers(*config, *kms, vault.get(), report);
-    if (vault) check_schema_keys(*config, *kms, *vault, report);
+    Impatient asked(*kms);
+    check_providers(*config, asked, vault.get(), report);
+    if (vault) check_schema_keys(*config, asked, *vault, report);
     return report.code();
 }
 

@@ -35,12 +35,13 @@ bool check_provider(const config::KmsProvider& provider, const std::vector<Maste
     bool works = true;
     for (const MasterKeyDescription& master_key : master_keys) {
         const std::string text = keys::master_key_text(master_key);
-        const std::string under = text.empty() ? "" : " under " + text;
         if (const auto proved = prove(kms, provider.name, master_key); !proved) {
-            report.failed(exit_unavailable, proved.error().text + under);
+            report.failed(exit_unavailable,
+                          proved.error().text + (text.empty() ? "" : " (under " + text + ")"));
             works = false;
         } else {
-            report.passed(quoted(provider.name) + ": unwraps what it wraps" + under);
+            report.passed(quoted(provider.name) + ": unwraps what it wraps" +
+                          (text.empty() ? "" : " under " + text));
         }
     }
     if (!master_keys.empty()) return works;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,6 +28,31 @@ class KeyManagers {
                                                         std::span<const std::uint8_t> wrapped) = 0;
     // Proves the credentials without a master key; nothing: logged in, or the provider has no login.
     virtual std::optional<crypto::kms::Failure> login(const std::string& provider) = 0;
+};
+
+// Does not ask again where nobody was: a key manager that swallows packets takes its time with each question,
+// and whoever waits at a terminal would wait for it once for each of its keys. One thread; `kms` outlives it.
+class Impatient final : public KeyManagers {
+ public:
+    explicit Impatient(KeyManagers& kms) : kms_(kms) {}
+
+    crypto::kms::Result<keys::WrappedDataKey> wrap(const std::string& provider,
+                                                   const crypto::kms::MasterKeyDescription& master_key,
+                                                   const crypto::DataKey& key) override;
+    crypto::kms::Result<crypto::DataKey> unwrap(const std::string& provider,
+                                                const crypto::kms::MasterKeyDescription& master_key,
+                                                std::span<const std::uint8_t> wrapped) override;
+    std::optional<crypto::kms::Failure> login(const std::string& provider) override;
+
+ private:
+    // A provider's keys may be in several places.
+    using Place = std::pair<std::string, std::string>;  // provider, and where a master key is
+    static Place place_of(const std::string& provider, const crypto::kms::MasterKeyDescription& master_key);
+    std::optional<crypto::kms::Failure> is_away(const Place& place) const;
+    void remember(const Place& place, const crypto::kms::Failure& failure);
+
+    KeyManagers& kms_;
+    std::map<Place, crypto::kms::Failure> away_;
 };
 
 // Reads key files and certificates; std::runtime_error names the provider and the file.

@@ -64,6 +64,46 @@ TEST(CheckKeys, tries_no_keys_of_a_provider_that_does_not_work) {
     EXPECT_EQ(vault.kms.calls["unwrap"], 0);
 }
 
+// Each question to one that swallows packets takes its time.
+TEST(CheckKeys, asks_no_key_manager_again_that_was_away) {
+    VaultStand vault;
+    vault.add_providers(aws_static);
+    vault.add(7, {"clinic"}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
+    vault.add(8, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "two", ""});
+    vault.add(9, {}, "aws:eu", crypto::kms::AwsMasterKey{"another", "three", ""});
+    vault.kms.fail = [&](const std::string& call, int) -> std::optional<PlayedKms::Failure> {
+        if (call != "wrap" || vault.kms.calls["wrap aws:eu"] != 1) return std::nullopt;
+        return PlayedKms::failure("timeout", "aws:eu", "no answer", PlayedKms::Failure::Kind::unavailable);
+    };
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_unavailable);
+    EXPECT_EQ(vault.kms.calls["wrap aws:eu"], 2) << "one for each region";
+    for (const char* line : {"KMS provider `aws:eu`: no answer (under r one)\n",
+                             "KMS provider `aws:eu`: no answer (not asked again) (under r two)\n",
+                             "key named `clinic`: KMS provider `aws:eu`: no answer (not asked again)\n"}) {
+        EXPECT_TRUE(says(printed.err, line)) << line << "\n" << printed.err.str();
+    }
+    EXPECT_TRUE(says(printed.out, "KMS provider `aws:eu`: unwraps what it wraps under another three\n"))
+        << printed.out.str();
+}
+
+// What it says of one key says nothing of the next.
+TEST(CheckKeys, asks_a_key_manager_again_that_refused) {
+    VaultStand vault;
+    vault.add_providers(aws_static);
+    vault.add(7, {"clinic"}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
+    vault.add(8, {}, "aws:eu", crypto::kms::AwsMasterKey{"r", "two", ""});
+    vault.kms.fail = [&](const std::string& call, int) -> std::optional<PlayedKms::Failure> {
+        if (call != "wrap" || vault.kms.calls["wrap aws:eu"] != 1) return std::nullopt;
+        return PlayedKms::failure("DisabledException", "aws:eu", "refuses");
+    };
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_unavailable);
+    EXPECT_TRUE(says(printed.out, "KMS provider `aws:eu`: unwraps what it wraps under r two\n"))
+        << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "key named `clinic`: is ")) << printed.out.str();
+}
+
 TEST(CheckKeys, proves_each_provider_with_the_master_keys_that_documents_name) {
     VaultStand vault;
     vault.add_providers(aws_static);
@@ -121,7 +161,8 @@ TEST(CheckKeys, proves_each_master_key_that_is_listed) {
     };
     Printed again;
     EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), again.console()), exit_unavailable);
-    EXPECT_TRUE(says(again.err, "FAILED  KMS provider `aws:eu`: no such key under r ")) << again.err.str();
+    EXPECT_TRUE(says(again.err, "FAILED  KMS provider `aws:eu`: no such key (under r one)\n"))
+        << again.err.str();
 }
 
 TEST(CheckKeys, proves_every_one_of_a_long_list_and_needs_no_key_vault_for_it) {

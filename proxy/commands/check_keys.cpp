@@ -146,7 +146,7 @@ void check_key(const config::Config& config, const std::string& what, const std:
                              what + ": " + quoted(key.key->provider) + " is not configured");
     }
     if (unwraps(config, what, key, kms, report))
-        report.passed(what + ": is " + keys::uuid_text(key.id) + " and can be unwrapped");
+        report.passed(what + ": is " + key.id_text() + " and can be unwrapped");
 }
 
 }  // namespace

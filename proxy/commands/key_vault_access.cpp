@@ -20,8 +20,12 @@ const config::KmsProvider* find_provider(const config::Config& config, std::stri
     return found == config.kms_providers.end() ? nullptr : &*found;
 }
 
+std::string FoundKey::id_text() const {
+    return id ? keys::uuid_text(*id) : "no UUID";
+}
+
 std::string FoundKey::text() const {
-    const std::string uuid = keys::uuid_text(id);
+    const std::string uuid = id_text();
     return alt_names.empty()
                ? uuid
                : "`" + printable(shortened(alt_names.front(), name_bytes_shown_max)) + "` (" + uuid + ")";
@@ -109,20 +113,26 @@ std::optional<FoundKey> KeyVaultAccess::find(const std::string& id_or_name) {
     std::vector<FoundKey> matching;
     if (id)
         std::ranges::copy_if(*keys, std::back_inserter(matching),
-                             [&](const auto& key) { return key.id == *id; });
+                             [&](const auto& key) { return key.id == id; });
     if (matching.empty()) {
         std::ranges::copy_if(*keys, std::back_inserter(matching), [&](const FoundKey& key) {
             return std::ranges::find(key.alt_names, id_or_name) != key.alt_names.end();
         });
     }
-    if (matching.size() == 1) return matching.front();
+    if (matching.size() == 1) {
+        const FoundKey& key = matching.front();
+        if (key.id) return key;
+        fail(exit_configuration, "the document " + key.text() + " in " + vault_name(config_) +
+                                     " is no key: " + key.problem + ". Change it with a MongoDB shell");
+        return std::nullopt;
+    }
     if (matching.empty()) {
         fail(exit_configuration, "no key `" + id_or_name + "` in " + vault_name(config_) +
                                      " (fieldgate keys list -c " + config_.file.string() + ")");
         return std::nullopt;
     }
     std::string ids;
-    for (const FoundKey& key : matching) ids += (ids.empty() ? "" : ", ") + keys::uuid_text(key.id);
+    for (const FoundKey& key : matching) ids += (ids.empty() ? "" : ", ") + key.id_text();
     fail(exit_configuration, "several keys in " + vault_name(config_) + " have the name `" + id_or_name +
                                  "`: say which by its UUID: " + ids);
     return std::nullopt;

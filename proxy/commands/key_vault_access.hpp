@@ -21,11 +21,12 @@ inline constexpr std::size_t name_bytes_shown_max = 80;
 
 // A document of the key vault; without `key` it is none that drivers or fieldgate would use.
 struct FoundKey {
-    crypto::KeyId id;
+    std::optional<crypto::KeyId> id;  // nothing: its _id is no UUID; never of what find() returns
     std::vector<std::string> alt_names;
     std::optional<keys::KeyDocument> key;
     std::string problem;
 
+    std::string id_text() const;
     std::string text() const;  // "`clinic` (07070707-...)", for people
 };
 FoundKey found_key(const bson::Buffer& document);

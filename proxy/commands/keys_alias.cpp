@@ -16,11 +16,10 @@ int add(const config::Config& config, KeyVaultAccess& vault, const FoundKey& key
     if (!holders) return vault.code();
     for (const FoundKey& holder : *holders) {
         if (holder.id == key.id) continue;
-        return vault.fail(exit_configuration, "key " + keys::uuid_text(holder.id) + " in " +
-                                                  vault_name(config) + " has the name `" + name +
-                                                  "` already");
+        return vault.fail(exit_configuration, "key " + holder.id_text() + " in " + vault_name(config) +
+                                                  " has the name `" + name + "` already");
     }
-    const auto written = vault.client().add_alt_name(key.id, name);
+    const auto written = vault.client().add_alt_name(*key.id, name);
     if (written.error) {
         if (written.error->kind != cluster::KeyVaultClient::Failure::duplicate)
             return vault.fail(*written.error);
@@ -29,18 +28,18 @@ int add(const config::Config& config, KeyVaultAccess& vault, const FoundKey& key
     }
     if (!written.matched) return vault.fail(exit_configuration, "the key " + key.text() + " is gone");
     console.out << (written.changed ? "added" : "had it already") << ": `" << printable(name) << "` of "
-                << keys::uuid_text(key.id) << '\n';
+                << key.id_text() << '\n';
     return exit_ok;
 }
 
 int remove(const config::Config& config, KeyVaultAccess& vault, const FoundKey& key, const std::string& name,
            Console console) {
-    const auto written = vault.client().remove_alt_name(key.id, name);
+    const auto written = vault.client().remove_alt_name(*key.id, name);
     if (written.error) return vault.fail(*written.error);
     if (!written.matched) {
         return vault.fail(exit_configuration, "the key " + key.text() + " has no name `" + name + "`");
     }
-    console.out << "removed: `" << printable(name) << "` of " << keys::uuid_text(key.id) << '\n';
+    console.out << "removed: `" << printable(name) << "` of " << key.id_text() << '\n';
     // Only those that nothing but this name connects with the key.
     keys::KeyDocument only_name;
     only_name.alt_names = {name};

@@ -76,7 +76,7 @@ bool is_free(const config::Config& config, const CreateKey& options, const crypt
         });
         vault.fail(exit_configuration,
                    "a key named `" + *name + "` exists already in " + vault_name(config) + ": " +
-                       keys::uuid_text(key.id) +
+                       key.id_text() +
                        " (if that is another installation's, give this one a key vault of its own: "
                        "key_vault.namespace in " +
                        config.file.string() + ")");

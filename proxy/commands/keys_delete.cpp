@@ -25,7 +25,7 @@ std::vector<std::string> schemas_with_keys_of_documents(const config::Config& co
 
 void print_consequences(const config::Config& config, const FoundKey& key, std::ostream& out) {
     keys::KeyDocument document;
-    document.id = key.id;
+    document.id = *key.id;
     document.alt_names = key.alt_names;
     const std::vector<std::string> used_by = schemas_that_use(config, document);
     const std::vector<std::string> maybe = schemas_with_keys_of_documents(config);
@@ -67,11 +67,11 @@ int delete_key(const std::filesystem::path& file, const DeleteKey& options, Cons
         console.err << "that is not it: nothing was deleted\n";
         return exit_usage;
     }
-    const auto written = vault.client().remove(key->id);
+    const auto written = vault.client().remove(*key->id);
     if (written.error) return vault.fail(*written.error);
     if (!written.matched)
         return vault.fail(exit_configuration, "the key " + key->text() + " is gone already");
-    console.out << "deleted: " << keys::uuid_text(key->id) << '\n';
+    console.out << "deleted: " << key->id_text() << '\n';
     console.err << "Clients may use it for key_vault.cache_lifetime ("
                 << config->key_vault.cache_lifetime.count() / 1000 << " s) more, and whoever has a backup of "
                 << vault_name(*config) << " and the master key can bring it back.\n";

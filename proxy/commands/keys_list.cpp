@@ -54,7 +54,7 @@ void print_table(const std::vector<Row>& rows, std::ostream& out) {
     const std::int64_t now_ms = now_unix_ms();
     std::vector<std::vector<std::string>> cells{{"ID", "NAMES", "PROVIDER", "MASTER KEY", "AGE", "USED BY"}};
     for (const Row& row : rows) {
-        const std::string id = keys::uuid_text(row.found.id);
+        const std::string id = row.found.id_text();
         const std::string names = names_text(row.found.alt_names);
         if (const auto& key = row.found.key) {
             const char* const mark = row.is_listed.value_or(true) ? "" : " (not listed)";
@@ -83,7 +83,8 @@ void print_json(const std::vector<Row>& rows, std::ostream& out) {
     builder.open_array("keys");
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const FoundKey& found = rows[i].found;
-        builder.open_document(bson::index_key(i)).append_string("id", keys::uuid_text(found.id));
+        builder.open_document(bson::index_key(i));
+        if (found.id) builder.append_string("id", found.id_text());
         add_array("altNames", found.alt_names);
         if (!found.key) {
             builder.append_string("problem", found.problem).close();

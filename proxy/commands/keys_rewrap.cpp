@@ -37,7 +37,7 @@ struct Filter {
         const auto has = [](const auto& list, const auto& value) {
             return std::ranges::find(list, value) != list.end();
         };
-        return all || has(ids, key.id) || (key.key && has(providers, key.key->provider)) ||
+        return all || (key.id && has(ids, *key.id)) || (key.key && has(providers, key.key->provider)) ||
                std::ranges::any_of(key.alt_names, [&](const std::string& name) { return has(names, name); });
     }
 };
@@ -308,7 +308,7 @@ std::optional<std::string> unknown_in(const Filter& filter, const std::vector<Fo
     });
     if (name != filter.names.end()) return vault_name(config) + " has no key with the name `" + *name + "`";
     const auto id = unknown(filter.ids, [&](const crypto::KeyId& wanted) {
-        return std::ranges::find(keys, wanted, &FoundKey::id) != keys.end();
+        return std::ranges::find(keys, std::optional(wanted), &FoundKey::id) != keys.end();
     });
     if (id != filter.ids.end()) return vault_name(config) + " has no key " + keys::uuid_text(*id);
     const auto provider = unknown(filter.providers, [&](const std::string& wanted) {

@@ -78,6 +78,19 @@ TEST(KeysDelete, yes_is_needed_where_nobody_can_be_asked) {
     EXPECT_TRUE(vault.keys().empty());
 }
 
+// By its name it would be looked for under a UUID that it does not have.
+TEST(KeysDelete, leaves_a_document_without_a_uuid_alone) {
+    VaultStand vault;
+    vault.documents.push_back(bson::from_json(R"({"_id": "x", "keyAltNames": ["junk"]})").value());
+    const Result result = remove(vault, {.key = "junk", .yes = true});
+    EXPECT_EQ(result.code, exit_configuration);
+    EXPECT_TRUE(has(result.err,
+                    "the document `junk` (no UUID) in encryption.__keyVault is no key: _id must be a UUID"))
+        << result.err;
+    EXPECT_TRUE(has(result.err, "Change it with a MongoDB shell\n")) << result.err;
+    EXPECT_FALSE(vault.wrote());
+}
+
 TEST(KeysDelete, says_which_documents_may_name_the_key_themselves) {
     VaultStand vault;
     replace_in(vault.clinic.file, "schemas:\n",

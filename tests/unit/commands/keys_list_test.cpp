@@ -81,9 +81,10 @@ TEST(KeysList, shows_documents_that_cannot_be_used_as_such) {
     EXPECT_EQ(list_keys(vault.clinic.file, false, printed.console()), exit_ok);
     EXPECT_TRUE(says(printed.out, "  junk, ?  ")) << printed.out.str();
     EXPECT_TRUE(says(printed.out, "unusable: _id must be a UUID")) << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "no UUID  ")) << printed.out.str();
     Printed json;
     EXPECT_EQ(list_keys(vault.clinic.file, true, json.console()), exit_ok);
-    EXPECT_TRUE(says(json.out, R"("altNames" : [ "junk", "?" ], "problem" : "_id must be a UUID)"))
+    EXPECT_TRUE(says(json.out, R"({ "altNames" : [ "junk", "?" ], "problem" : "_id must be a UUID)"))
         << json.out.str();
 }
 

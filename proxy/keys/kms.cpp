@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "crypto/kms/json.hpp"
 #include "proxy/keys/kms_words.hpp"
 
 namespace fieldgate::keys {
@@ -29,6 +30,14 @@ Failure not_configured(const std::string& provider) {
 // A certificate does not become another one within seconds.
 bool is_of_certificate(const Failure& failure) {
     return failure.code.starts_with("certificate_");
+}
+
+// Some answer by quoting what they were asked.
+void hide_key(Failure& failure, const crypto::DataKey* wrapped) {
+    if (wrapped == nullptr) return;
+    crypto::SecretBuffer text;
+    crypto::kms::append_base64(text, *wrapped);
+    crypto::kms::hide_secret(failure, text);
 }
 
 }  // namespace
@@ -77,6 +86,10 @@ class Kms::Engine : public std::enable_shared_from_this<Kms::Engine> {
         bool credentials_were_refused = false;                                  // what the next login is for
         std::optional<std::chrono::steady_clock::time_point> logged_in_afresh;  // for that, last
         std::vector<std::uint64_t> waiting;                                     // for the login
+        bool login_was_sent = false;           // it did more than read a file
+        std::optional<Failure> login_refusal;  // of the last one; none is sent before next_login
+        std::chrono::steady_clock::time_point next_login;
+        milliseconds login_pause{0};
     };
     struct Entry {
         State& state;
@@ -167,6 +180,7 @@ void Kms::Engine::step(std::uint64_t id) {
     if (!request) return on_failure(id, request.error(), std::nullopt);
     if (!*request) return finish(id, std::nullopt);
     if (left(task) <= milliseconds(0)) return finish(id, out_of_time(task));
+    if (task.call == KmsCall::login) entry.state.login_was_sent = true;
     // One that only reads a file again costs nobody anything.
     if (task.call == KmsCall::login && std::exchange(entry.state.credentials_were_refused, false)) {
         entry.state.logged_in_afresh = options_.steady_now();
@@ -191,6 +205,10 @@ bool Kms::Engine::wait_for_login(std::uint64_t id, Entry& entry) {
     if (state.login == 0) {
         login = state.provider->login(options_.now());
         if (!login) return false;
+        if (state.login_refusal && options_.steady_now() < state.next_login) {
+            if (must_wait) finish(id, state.login_refusal);
+            return must_wait;
+        }
     }
     if (must_wait) {
         task.waits_for_login = true;
@@ -224,6 +242,7 @@ void Kms::Engine::on_reply(std::uint64_t id, const Result<Reply>& reply) {
     if (!reply) return on_failure(id, reply.error(), std::nullopt);
     if (auto failure = at->second.task.operation->reply(*reply, options_.now())) {
         at->second.state.provider->hide_secrets(*failure);
+        hide_key(*failure, at->second.task.key.get());
         return on_failure(id, std::move(*failure), reply->retry_after);
     }
     step(id);
@@ -320,7 +339,18 @@ void Kms::Engine::finish_login(State& state, const std::optional<Failure>& failu
     }
     state.login = 0;
     state.credentials_were_refused = false;
-    if (!failure) ++state.login_number;
+    state.login_refusal.reset();
+    if (!failure) {
+        ++state.login_number;
+        state.login_pause = milliseconds(0);
+    } else if (state.login_was_sent &&
+               (failure->kind == Failure::Kind::refused || failure->kind == Failure::Kind::credentials)) {
+        state.login_pause =
+            std::clamp(state.login_pause * 2, options_.login_pause_min, options_.login_pause_max);
+        state.next_login = options_.steady_now() + state.login_pause;
+        state.login_refusal = told;
+    }
+    state.login_was_sent = false;
     for (const std::uint64_t id : std::exchange(state.waiting, {})) {
         const auto at = tasks_.find(id);
         if (at == tasks_.end()) continue;  // the Kms ended in a callback

@@ -31,6 +31,11 @@ struct KmsOptions {
     // For how long a login because of refused credentials is not repeated: what they are refused for then is
     // no matter of logging in. Renewals do not count, as what they bring may be revoked at once.
     std::chrono::milliseconds login_fresh{10000};
+    // After a login that was refused none is sent for a while, twice as long after each: some key managers
+    // lock an account, and everybody who uses it, after a few. Who needs one meanwhile gets the refusal
+    // again.
+    std::chrono::milliseconds login_pause_min{2000};
+    std::chrono::milliseconds login_pause_max{60000};
     // Of an operation from being asked to its answer: waiting for its turn, logging in and every attempt.
     std::chrono::milliseconds operation_timeout{20000};
     std::size_t operations_max = 16;  // at a time, for each provider; the others wait their turn

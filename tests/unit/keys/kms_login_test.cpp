@@ -54,6 +54,7 @@ TEST_F(KmsLoginTest, operations_go_on_while_a_good_token_is_renewed_and_when_tha
     renewal.done(Reply{400, {}, {}});
     EXPECT_EQ(count(KmsCall::login, "refused"), 1u);
 
+    transport.pass(2s);
     const Outcome after = unwrap(2);  // the next one tries again, and nobody waits
     const auto again = transport.take_oldest();
     transport.answer(200);
@@ -121,10 +122,68 @@ TEST_F(KmsLoginTest, a_failed_login_fails_everyone_who_waits_and_the_next_tries_
     EXPECT_EQ(*second, *first);
     EXPECT_EQ(count(KmsCall::login, "refused"), 1u);
     EXPECT_EQ(count(KmsCall::unwrap, "refused"), 2u);
+    transport.pass(2s);
     const Outcome third = unwrap(3);
     transport.answer(200);
     transport.answer(200);
     EXPECT_EQ(*third, "key 3");
+}
+
+// Vault locks an AppRole, and everybody who logs in by it, after five within a quarter of an hour.
+TEST_F(KmsLoginTest, after_a_refused_login_none_is_sent_for_a_while_longer_each_time) {
+    aws->login_requests = {"login"};
+    std::vector<std::chrono::seconds> sent_after;
+    for (auto second = 0s; second < 300s; second += 1s) {
+        const Outcome outcome = unwrap();
+        if (!transport.pending.empty()) {
+            sent_after.push_back(second);
+            transport.answer(403);
+        }
+        EXPECT_EQ(*outcome, "KMS provider `aws:eu`: login: it said 403") << second.count();
+        transport.pass(1s);
+    }
+    EXPECT_EQ(sent_after, (std::vector<std::chrono::seconds>{0s, 2s, 6s, 14s, 30s, 62s, 122s, 182s, 242s}));
+    transport.pass(2s);
+    const Outcome taken = unwrap();
+    transport.answer(200);
+    transport.answer(200);
+    EXPECT_EQ(*taken, "key 7");
+
+    now += 900s;  // It was taken once: from the beginning.
+    unwrap();
+    transport.answer(403);
+    transport.pass(2s);
+    unwrap();
+    EXPECT_EQ(transport.log.back(), "aws:eu login");
+}
+
+TEST_F(KmsLoginTest, a_renewal_that_was_refused_is_not_repeated_at_once_and_stops_nobody) {
+    aws->login_requests = {"login"};
+    unwrap();
+    transport.answer(200);
+    transport.answer(200);
+    now += 840s;
+    const Outcome during = unwrap(1);
+    const auto renewal = transport.take_oldest();
+    transport.answer(200);
+    renewal.done(Reply{400, {}, {}});
+    const Outcome after = unwrap(2);
+    EXPECT_EQ(transport.log.back(), "aws:eu unwrap 2");
+    transport.answer(200);
+    EXPECT_EQ(*after, "key 2");
+}
+
+// Nobody said no.
+TEST_F(KmsLoginTest, a_login_that_nobody_answered_is_sent_again_at_once) {
+    aws->login_requests = {"login"};
+    unwrap();
+    while (!transport.pending.empty()) {
+        transport.answer(503);
+        transport.pass(20s);
+    }
+    const std::size_t before = transport.log.size();
+    unwrap();
+    EXPECT_EQ(transport.log.size(), before + 1);
 }
 
 TEST_F(KmsLoginTest, a_login_is_tried_again_too) {
@@ -226,6 +285,7 @@ TEST_F(KmsLoginTest, login_alone_proves_the_credentials) {
     aws->login_requests = {"login"};
     kms->login("aws:eu", tell);
     transport.answer(401);
+    transport.pass(2s);
     kms->login("aws:eu", tell);
     transport.answer(200);
     EXPECT_EQ(told, (std::vector<std::string>{"ok", "KMS provider `aws:eu`: login: it said 401", "ok"}));

@@ -111,7 +111,8 @@ class ScriptedOperation : public Base {
         return Failure{.kind = kind,
                        .status = reply.status,
                        .code = "Status" + std::to_string(reply.status),
-                       .text = "it said " + std::to_string(reply.status)};
+                       .text = "it said " + std::to_string(reply.status) +
+                               std::string(crypto::kms::text_of(reply.body.expose_secret()))};
     }
     void restart() override { at_ = 0; }
 

@@ -80,6 +80,17 @@ TEST_F(KmsTest, what_a_key_manager_quotes_of_our_secrets_is_not_told) {
     EXPECT_EQ(logged.back(), *outcome);
 }
 
+TEST_F(KmsTest, what_a_key_manager_quotes_of_the_key_that_it_is_to_wrap_is_not_told) {
+    std::string told;
+    kms->wrap("aws:eu", aws_key, std::make_shared<crypto::DataKey>(secret_of(9)),
+              [&](const Result<WrappedDataKey>& wrapped) { told = wrapped.error().text; });
+    const auto request = transport.take_oldest();
+    request.done(Reply{
+        400, {}, crypto::SecretBuffer(crypto::kms::bytes_of(": Plaintext CQkJCQkJCQkJCQkJ CQkJCQkJ."))});
+    EXPECT_EQ(told, "KMS provider `aws:eu`: it said 400: Plaintext ... ....");
+    EXPECT_EQ(logged.back(), told);
+}
+
 TEST_F(KmsTest, what_cannot_be_sent_is_not_sent) {
     aws->unwrap_requests = {"!endpoint_not_allowed"};
     EXPECT_EQ(*unwrap(), "KMS provider `aws:eu`: not sent");

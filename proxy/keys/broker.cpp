@@ -358,7 +358,8 @@ void Broker::refresh_keys() {
     for (const auto& [id, provider] : refreshing_) ++under_way[provider];
     std::vector<std::pair<Clock::time_point, crypto::KeyId>> due;
     for (const auto& [id, ready] : ready_) {
-        const bool is_used = ready.requested >= ready.sent;
+        // Key rings ask once for what they then use until it expires.
+        const bool is_used = ready.requested + options_.cache_lifetime >= now;
         if (!is_used || ready.refresh_at > now || ready.key.expires <= now) continue;
         if (!is_under_way(id) && !queued_ids_.contains(id)) due.emplace_back(ready.key.expires, id);
     }

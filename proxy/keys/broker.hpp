@@ -90,13 +90,13 @@ struct BrokerCounts {
 // be able to have new values encrypted with a key that he knows, or with another tenant's. A document that
 // unwraps to another data key than it did first is refused.
 //
-// Keys expire a fixed time after they were asked for and are erased. Those that are used are refetched in the
-// background from an eighth of that time on (a quarter, above 50 keys), key vault and key manager both, so
-// that an outage of either that is shorter than the rest is not noticed: a failed attempt leaves the key as
-// it is and is repeated. A key that is gone from the key vault, or that its key manager refuses to unwrap,
-// ends at once. What was unwrapped is never kept longer because its document has not changed: disabling the
-// master key, or taking fieldgate's right to use it, must have effect within the lifetime, and only the key
-// manager knows.
+// Keys expire a fixed time after they were asked for and are erased. Those that somebody requested within
+// that time, and whose key ring may therefore be using them, are refetched in the background from an eighth
+// of it on (a quarter, above 50 keys), key vault and key manager both, so that an outage of either that is
+// shorter than the rest is not noticed: a failed attempt leaves the key as it is and is repeated. A key that
+// is gone from the key vault, or that its key manager refuses to unwrap, ends at once. What was unwrapped is
+// never kept longer because its document has not changed: disabling the master key, or taking fieldgate's
+// right to use it, must have effect within the lifetime, and only the key manager knows.
 //
 // Sans-I/O; one thread (BrokerThread gives it one). `vault` and `kms` must outlive it and answer on that
 // thread.

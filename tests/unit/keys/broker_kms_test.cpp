@@ -112,19 +112,25 @@ TEST_F(BrokerTest, refetches_a_key_in_use_after_an_eighth_of_its_lifetime) {
     EXPECT_EQ(vault.requests.size(), 2u);
 }
 
-TEST_F(BrokerTest, a_key_that_nobody_asks_for_any_more_is_refetched_once_and_expires) {
+TEST_F(BrokerTest, a_key_that_nobody_asks_for_any_more_is_refetched_for_a_lifetime_and_expires) {
     ask({.ids = {id_of(1)}});
     vault.answer({aws_key_of(1)});
     transport.answer(200);
-    pass(8s);
-    vault.answer({aws_key_of(1)});
-    transport.answer(200);
-    pass(59s);
+    std::chrono::seconds last = 0s;
+    for (auto i = 1s; i <= 61s; ++i) {
+        pass(1s);
+        if (!vault.busy()) continue;
+        vault.answer({aws_key_of(1)});
+        transport.answer(200);
+        last = i;
+    }
+    EXPECT_EQ(last, 56s);
+    EXPECT_EQ(vault.requests.size(), 8u);
+    pass(54s);
     EXPECT_EQ(broker.cached_count(), 1u);
-    EXPECT_FALSE(vault.busy());
     pass(1s);
     EXPECT_EQ(broker.cached_count(), 0u);
-    EXPECT_EQ(vault.requests.size(), 2u);
+    EXPECT_EQ(vault.requests.size(), 8u);
 }
 
 TEST_F(BrokerTest, refetches_keys_that_are_due_together_in_one_query) {
@@ -233,6 +239,38 @@ TEST_F(OutageTest, an_outage_of_the_key_manager_within_the_lifetime_is_not_notic
     EXPECT_EQ(refresh_failures.size(), 2u) << "a new outage is told anew";
 }
 
+// A key ring asks when what it has expires, not whenever it uses it.
+TEST_F(OutageTest, an_outage_within_the_lifetime_is_not_noticed_by_a_key_ring_whenever_it_begins) {
+    for (auto begin = 60s; begin < 120s; begin += 1s) {
+        SCOPED_TRACE(begin.count());
+        Clock::time_point expires{};
+        const auto use_ring = [&](std::chrono::seconds time, int status) {
+            for (auto i = 0s; i < time; ++i) {
+                if (expires <= now) {
+                    const auto result = ask({.ids = {id_of(1)}});
+                    while (vault.busy()) vault.answer({aws_key_of(1)});
+                    while (!transport.pending.empty()) transport.answer(status);
+                    const ReadyKey* const key = ready(*result, id_of(1));
+                    if (key == nullptr) {
+                        ++refused;
+                    } else {
+                        expires = key->expires;
+                    }
+                }
+                pass(1s);
+                while (vault.busy()) vault.answer({aws_key_of(1)});
+                while (!transport.pending.empty()) transport.answer(status);
+            }
+        };
+        use_ring(begin, 200);
+        ASSERT_EQ(refused, 0);
+        use_ring(51s, 503);
+        EXPECT_EQ(refused, 0);
+        use_ring(120s, 200);  // until nothing of it is left
+        refused = 0;
+    }
+}
+
 TEST_F(OutageTest, an_outage_of_the_key_vault_within_the_lifetime_is_not_noticed) {
     use(7s, 200);
     use(51s, 200, "No suitable servers found");
@@ -332,7 +370,7 @@ TEST_F(BrokerTest, sees_a_moved_name_when_it_refetches_and_tells_it_with_the_nex
     vault.answer({key_of(1), key_of(2, {"n"})});
     EXPECT_EQ(moved, std::vector<std::string>{"n"});
     EXPECT_EQ(broker.counts().names_moved, 1u);
-    pass(10s);
+    pass(7s);
     const auto worker = ask({.ids = {id_of(1)}});  // a worker that still has the name resolved
     ASSERT_NE(ready(*worker, id_of(1)), nullptr);
     EXPECT_NE(name_error(*worker, "n").find("has been given to"), std::string::npos);

@@ -12,7 +12,6 @@
 namespace fieldgate::cluster {
 namespace {
 
-constexpr std::int32_t socket_timeout_ms = 10000;
 // Members are connected one after the other (checked_stream.cpp): one that swallows packets must leave time
 // to ask the others before the selection ends.
 constexpr std::int32_t connect_timeout_ms = 3000;
@@ -124,6 +123,8 @@ struct KeyVaultClient::State {
     explicit State(KeyVaultOptions given) : options(std::move(given)), uri(options.uri) {
         const UriPtr parsed = parse_uri(options.uri);
         set_default_ms(*parsed, MONGOC_URI_CONNECTTIMEOUTMS, connect_timeout_ms);
+        set_default_ms(*parsed, MONGOC_URI_SOCKETTIMEOUTMS,
+                       static_cast<std::int32_t>(options.socket_timeout.count()));
         set_default_ms(*parsed, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
                        static_cast<std::int32_t>(options.selection_timeout.count()));
         if (options.patience) {

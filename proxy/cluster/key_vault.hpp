@@ -22,6 +22,8 @@ struct KeyVaultOptions {
     std::chrono::milliseconds selection_timeout{8000};
     // No step takes longer than this, whatever the connection string says: for somebody who looks on.
     std::optional<std::chrono::milliseconds> patience{};
+    // A connection that swallows packets is given up after this, unless the connection string says it.
+    std::chrono::milliseconds socket_timeout{10'000};
     // A key vault is someone else's data: what one query may bring, and how long its cursor may go on after a
     // server was found.
     std::size_t documents_max = 10'000;

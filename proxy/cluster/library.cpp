@@ -55,6 +55,8 @@ void start_library() {
                 }
             },
             nullptr);
+        // Its counters in shared memory would outlive a process that a signal ends, and nobody reads them.
+        ::setenv("MONGOC_DISABLE_SHM", "1", 0);
         mongoc_init();
     });
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <thread>
 
 #include "proxy/keys/key_document.hpp"
 #include "tests/unit/cluster/scripted_server.hpp"
@@ -83,6 +84,26 @@ TEST(KeyVaultClient, reports_a_server_that_does_not_answer) {
     const auto error = client.insert(document_of(1));
     ASSERT_TRUE(error.has_value());
     EXPECT_EQ(error->kind, KeyVaultClient::Failure::unavailable);
+}
+
+// As behind a firewall that forgot the connection: what is sent on it vanishes.
+TEST(KeyVaultClient, gives_up_a_connection_that_swallows_what_it_is_sent) {
+    std::atomic<bool> is_mute{false};
+    const ScriptedServer server(standalone([&](bson::DocumentView) {
+        for (int i = 0; is_mute && i < 400; ++i) std::this_thread::sleep_for(10ms);
+        return cursor_reply("encryption.__keyVault", {});
+    }));
+    KeyVaultOptions options = options_of(server);
+    EXPECT_EQ(options.socket_timeout, 10s) << "libmongoc's own is five minutes";
+    options.socket_timeout = 100ms;
+    KeyVaultClient client(options);
+    ASSERT_EQ(client.find({}).error, "");
+    is_mute = true;
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_NE(client.find({}).error, "");
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+    is_mute = false;
+    EXPECT_EQ(client.find({}).error, "") << "on a new connection";
 }
 
 TEST(KeyVaultClient, takes_no_more_documents_than_a_query_may_bring) {

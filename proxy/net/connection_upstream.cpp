@@ -24,12 +24,16 @@ asio::awaitable<bool> Connection::connect_upstream() {
     using std::chrono::milliseconds;
     Process& process = worker_.process();
     const auto give_up = Clock::now() + process.config->upstream.election_wait;
-    std::string why;
+    std::string why;  // for the log: it names servers, whose addresses are no matter of clients
+    const char* told = "the primary cannot be reached";
     for (;;) {
         const auto left = std::chrono::duration_cast<milliseconds>(give_up - Clock::now());
         const auto primary = co_await find_primary(std::max(left, milliseconds(0)), why);
         if (ended_) co_return false;
-        if (!primary) break;
+        if (!primary) {
+            told = "no primary was found in time";
+            break;
+        }
         member_ = *primary;
         const Attempt attempt = co_await try_member(*primary, why);
         clear_deadline();
@@ -47,6 +51,7 @@ asio::awaitable<bool> Connection::connect_upstream() {
                   {{"connection", id_}, {"upstream", primary->text()}, {"reason", why}});
         if (attempt == Attempt::refused) {
             close_after_answer_ = true;
+            told = "the primary refused the handshake";
             break;
         }
         process.services.report_member(*primary, why);
@@ -54,7 +59,7 @@ asio::awaitable<bool> Connection::connect_upstream() {
         co_await sleep(retry_pause);
         if (ended_) co_return false;
     }
-    session_.upstream_unavailable(why);
+    session_.upstream_unavailable(told);
     co_return true;
 }
 

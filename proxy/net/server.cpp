@@ -220,10 +220,15 @@ void Server::State::limit_connections() {
     if (limit.rlim_cur >= wanted) return;
     const rlim_t left = limit.rlim_cur > descriptors_reserved ? limit.rlim_cur - descriptors_reserved : 2;
     process.connections_max = static_cast<std::uint32_t>(std::max<rlim_t>(1, left / 2));
-    log::warn("limits.connections is lowered to what the limit of open files allows",
-              {{"connections", process.connections_max},
-               {"configured", process.config->limits.connections},
-               {"open_files", static_cast<std::uint64_t>(limit.rlim_cur)}});
+    // Who asked for so many is warned; the default is as many as there can be.
+    const std::uint32_t configured = process.config->limits.connections;
+    using config::Log;
+    const bool is_default = configured == config::Limits{}.connections;
+    log::write(is_default ? Log::Level::info : Log::Level::warn,
+               "limits.connections is lowered to what the limit of open files allows",
+               {{"connections", process.connections_max},
+                {"configured", configured},
+                {"open_files", static_cast<std::uint64_t>(limit.rlim_cur)}});
 }
 
 std::vector<BoundAddress> Server::addresses() const {

@@ -140,12 +140,13 @@ TEST(Failover, looks_for_the_primary_until_there_is_one) {
               secondary.address().text() + ": " + secondary.address().text() + " is not the primary");
 }
 
+// Without addresses: whoever connects here may not learn them. The log and the watcher have them.
 TEST(Failover, answers_with_the_reason_when_there_is_no_primary_in_time) {
     RunningServer proxy;
     proxy.start();
     Peer client = proxy.connect();
     ASSERT_TRUE(client.send("S"));
-    EXPECT_EQ(client.receive_text(), "unavailable: there is no primary");
+    EXPECT_EQ(client.receive_text(), "unavailable: no primary was found in time");
     ASSERT_TRUE(client.send("A"));
     EXPECT_EQ(client.receive_text(), "answer to A");
 }
@@ -162,9 +163,10 @@ TEST(Failover, answers_when_the_primary_cannot_be_reached_in_time) {
     proxy.start();
     Peer client = proxy.connect();
     ASSERT_TRUE(client.send("S"));
-    EXPECT_EQ(client.receive_text(),
-              "unavailable: cannot connect to " + nobody.text() + ": Connection refused");
-    EXPECT_GE(proxy.reports().size(), 2u);
+    EXPECT_EQ(client.receive_text(), "unavailable: the primary cannot be reached");
+    ASSERT_GE(proxy.reports().size(), 2u);
+    EXPECT_EQ(proxy.reports().front(),
+              nobody.text() + ": cannot connect to " + nobody.text() + ": Connection refused");
 }
 
 TEST(Failover, does_not_wait_for_ever_for_a_member_that_says_nothing) {
@@ -185,8 +187,10 @@ TEST(Failover, does_not_wait_for_ever_for_a_member_that_says_nothing) {
     proxy.start();
     Peer client = proxy.connect();
     ASSERT_TRUE(client.send("S"));
-    EXPECT_EQ(client.receive_text(), "unavailable: cannot connect to 127.0.0.1:" + std::to_string(port) +
-                                         ": it took longer than allowed");
+    EXPECT_EQ(client.receive_text(), "unavailable: the primary cannot be reached");
+    ASSERT_FALSE(proxy.reports().empty());
+    EXPECT_TRUE(proxy.reports().front().ends_with(": it took longer than allowed"))
+        << proxy.reports().front();
     ::close(mute);
 }
 
@@ -196,7 +200,7 @@ TEST(Failover, answers_and_closes_when_the_server_refuses_the_handshake) {
     proxy.start();
     Peer client = proxy.connect();
     ASSERT_TRUE(client.send("S"));
-    EXPECT_EQ(client.receive_text(), "unavailable: " + upstream.address().text() + " refused the handshake");
+    EXPECT_EQ(client.receive_text(), "unavailable: the primary refused the handshake");
     EXPECT_TRUE(client.sees_end());
 }
 
@@ -206,7 +210,7 @@ TEST(Failover, refuses_a_handshake_of_unreasonable_size) {
     proxy.start();
     Peer client = proxy.connect();
     ASSERT_TRUE(client.send("S"));
-    EXPECT_EQ(client.receive_text(), "unavailable: its reply to the handshake is too large");
+    EXPECT_EQ(client.receive_text(), "unavailable: the primary refused the handshake");
     EXPECT_TRUE(client.sees_end());
 }
 

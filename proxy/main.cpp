@@ -32,6 +32,11 @@ CLI::Option* add_config(CLI::App* command, std::filesystem::path& file) {
         ->type_name("FILE");
 }
 
+// Of a shell variable that is not set, say: it must not mean the same as no option.
+std::string not_empty(const std::string& value) {
+    return value.empty() ? "must not be empty" : "";
+}
+
 // Ctrl-C ends a rewrap after the keys that are under way; a second one ends the process.
 std::atomic<bool> interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
@@ -42,6 +47,7 @@ void end_after_this_key() {
     action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
+    ::sigaction(SIGHUP, &action, nullptr);
 }
 
 // What `fieldgate keys` is told: must outlive the parsing.
@@ -68,22 +74,27 @@ void add_keys(CLI::App& app, KeysOptions& options, const commands::Console& cons
     create
         ->add_option("--provider", options.create.provider,
                      "The KMS that wraps it; without: local, or the only one")
+        ->check(not_empty)
         ->type_name("PROVIDER");
     create
         ->add_option("--master-key", options.create.master_key,
                      "The key of the KMS, as drivers' masterKey: '{\"region\": ..., \"key\": ...}'")
+        ->check(not_empty)
         ->type_name("JSON");
     create
         ->add_option("--alt-name", options.create.alt_names,
                      "An alternative name; may be given several times")
         ->expected(1)
         ->take_all()
+        ->allow_extra_args(false)  // or "[a,b]" would be two
         ->type_name("NAME");
     create
         ->add_option("--key-material", options.create.key_material,
                      "Not a fresh key but the one in this file: 96 bytes, raw or base64")
+        ->check(not_empty)
         ->type_name("FILE");
     create->add_option("--id", options.create.id, "Its UUID, with --key-material: to restore a key")
+        ->check(not_empty)
         ->type_name("UUID");
     create->callback(
         [&] { code = commands::create_key(options.file, options.create, &open_key_managers, console); });
@@ -118,12 +129,15 @@ void add_keys(CLI::App& app, KeysOptions& options, const commands::Console& cons
         ->required()
         ->expected(1)
         ->take_all()
+        ->allow_extra_args(false)
         ->type_name("FILTER");
     rewrap
         ->add_option("--provider", options.rewrap.provider,
                      "The KMS that is to wrap them; without: each its own")
+        ->check(not_empty)
         ->type_name("PROVIDER");
     rewrap->add_option("--master-key", options.rewrap.master_key, "Its key, as for create")
+        ->check(not_empty)
         ->type_name("JSON");
     rewrap->add_flag("--dry-run", options.rewrap.dry_run, "Unwrap every key and change nothing");
     rewrap->callback([&] {
@@ -188,10 +202,10 @@ int main(int argc, char** argv) {
         {"auto", Format::automatic}, {"text", Format::text}, {"json", Format::json}};
     run->add_option("--log-level", serve_options.log_level,
                     "trace, debug, info, warn or error; over log.level")
-        ->transform(CLI::CheckedTransformer(levels))
+        ->transform(CLI::CheckedTransformer(levels).description(""))
         ->type_name("LEVEL");
     run->add_option("--log-format", serve_options.log_format, "auto, text or json; over log.format")
-        ->transform(CLI::CheckedTransformer(formats))
+        ->transform(CLI::CheckedTransformer(formats).description(""))
         ->type_name("FORMAT");
     run->callback([&] { code = serve(serve_options); });
 

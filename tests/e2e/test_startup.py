@@ -79,6 +79,21 @@ def test_help_and_version(arguments):
     assert code == 0 and "fieldgate" in out.lower()
 
 
+@pytest.mark.parametrize("command, option, value", [
+    ("create", "--provider", ""), ("create", "--master-key", ""), ("create", "--key-material", ""), ("create", "--id", ""),
+    ("create", "--alt-name", ""), ("rewrap", "--filter", ""), ("rewrap", "--filter", "[name=x,all]"),
+    ("rewrap --filter all", "--provider", ""), ("rewrap --filter all", "--master-key", ""),
+])
+def test_an_empty_or_odd_value_is_not_the_same_as_no_option(good, tmp_path, command, option, value):
+    code, _, err = check(good, tmp_path, ("keys", *command.split(), option, value))
+    assert code == USAGE and option in err, f"{code}: {err}"
+
+
+def test_help_names_levels_once():
+    _, out, _ = run_fieldgate("run", "--help")
+    assert "trace, debug, info" in out and "->" not in out, out
+
+
 @pytest.mark.parametrize("command", ["run", "check", "keys list"])
 def test_a_configuration_that_is_not_there(tmp_path, command):
     code, _, err = run_fieldgate(*command.split(), "-c", tmp_path / "nowhere.yaml")

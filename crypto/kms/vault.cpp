@@ -15,10 +15,10 @@ constexpr std::chrono::seconds lease_max = std::chrono::days(366);
 constexpr std::string_view default_mount = "transit";
 
 // "vault:v<version>:<base64>": the version of the key stands in front. OpenBao keeps the prefix.
+constexpr std::string_view wrapped_prefix = "vault:v";
 bool is_wrapped(std::string_view text) {
-    constexpr std::string_view prefix = "vault:v";
-    if (text.size() > wrapped_bytes_max || !text.starts_with(prefix)) return false;
-    text.remove_prefix(prefix.size());
+    if (text.size() > wrapped_bytes_max || !text.starts_with(wrapped_prefix)) return false;
+    text.remove_prefix(wrapped_prefix.size());
     const std::size_t colon = text.find(':');
     if (colon == 0 || colon > 10 || colon + 1 >= text.size()) return false;
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -129,6 +129,13 @@ Failure reply_not_valid(const Reply& reply, std::string what) {
 }
 
 }  // namespace
+
+std::string_view vault_wrapping_version(std::span<const std::uint8_t> wrapped) {
+    const std::string_view text = text_of(wrapped);
+    if (!is_wrapped(text)) return {};
+    const std::string_view rest = text.substr(wrapped_prefix.size());
+    return rest.substr(0, rest.find(':'));
+}
 
 std::optional<Endpoint> parse_vault_address(std::string_view address) {
     constexpr std::string_view scheme = "https://";

@@ -41,6 +41,9 @@ struct VaultServer {
 [[nodiscard]] Result<std::vector<std::uint8_t>> vault_read_encrypted(const Reply& reply, bool login_can_help);
 [[nodiscard]] Result<DataKey> vault_read_decrypted(const Reply& reply, bool login_can_help);
 
+// The version of the transit key that wrapped it, "1"; empty: it is not what transit writes.
+[[nodiscard]] std::string_view vault_wrapping_version(std::span<const std::uint8_t> wrapped);
+
 // Logins. `mount` is where the method is mounted below auth/.
 [[nodiscard]] Result<Request> vault_app_role_request(const VaultServer& server, std::string_view mount,
                                                      std::string_view role_id, const SecretBuffer& secret_id);

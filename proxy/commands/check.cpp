@@ -92,6 +92,7 @@ int check(const std::filesystem::path& file, bool connect, const OpenKeyManagers
     }
     Impatient asked(*kms);
     check_providers(*config, asked, vault.get(), report);
+    if (vault) check_documents(*config, *vault, report);
     if (vault) check_schema_keys(*config, asked, *vault, report);
     return report.code();
 }

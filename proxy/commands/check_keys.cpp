@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "proxy/commands/key_use.hpp"
 #include "proxy/commands/key_vault_access.hpp"
@@ -64,10 +65,13 @@ std::vector<FoundKey> found_keys(const std::vector<bson::Buffer>& documents) {
     return keys;
 }
 
-std::vector<FoundKey> keys_of(const config::KmsProvider& provider, cluster::KeyVaultClient* vault) {
+std::vector<FoundKey> keys_of(const config::Config& config, const config::KmsProvider& provider,
+                              cluster::KeyVaultClient* vault, Report& report) {
     if (vault == nullptr) return {};
-    std::vector<FoundKey> keys =
-        found_keys(vault->find_of_provider(provider.name, documents_looked_at).documents);
+    const auto answer = vault->find_of_provider(provider.name, documents_looked_at);
+    if (!answer.error.empty())
+        report.failed(exit_unavailable, "key vault " + vault_name(config) + ": " + answer.error);
+    std::vector<FoundKey> keys = found_keys(answer.documents);
     std::erase_if(keys,
                   [&](const FoundKey& found) { return !found.key || found.key->provider != provider.name; });
     return keys;
@@ -94,10 +98,12 @@ std::vector<MasterKeyDescription> master_keys_of(const std::vector<FoundKey>& ke
 }
 
 // The way out, where the cause is one that newcomers meet.
-std::string hint(const crypto::kms::Failure& failure, const config::Config& config) {
+std::string hint(const crypto::kms::Failure& failure, const std::string& provider,
+                 const config::Config& config) {
     if (failure.code != "hmac_validation_failure") return {};
-    return " (it was made with another master key: name that one's file in kms_providers, or, if it is "
-           "another installation's key, give this one a key vault of its own: key_vault.namespace in " +
+    return " (it was made with another master key: that one's file belongs at kms_providers." + provider +
+           ".key_file; or, if it is another installation's key, give this one a key vault of its own: "
+           "key_vault.namespace in " +
            config.file.string() + ")";
 }
 
@@ -110,29 +116,29 @@ bool unwraps(const config::Config& config, const std::string& what, const FoundK
     const Kind kind = unwrapped.error().kind;
     const bool is_of_the_key = kind == Kind::refused || kind == Kind::malformed;
     report.failed(is_of_the_key ? exit_configuration : exit_unavailable,
-                  what + ": " + unwrapped.error().text + hint(unwrapped.error(), config));
+                  what + ": " + unwrapped.error().text + hint(unwrapped.error(), key.key->provider, config));
     return false;
 }
 
 // Schemas do not name every key: those of patients, say. What a provider wraps now, it unwraps; that says
 // nothing of what was wrapped before its master key's file was replaced.
 void check_samples(const config::Config& config, const config::KmsProvider& provider,
-                   const std::vector<FoundKey>& samples, KeyManagers& kms, Report& report) {
+                   const std::vector<FoundKey>& samples, std::size_t found, KeyManagers& kms,
+                   Report& report) {
     std::size_t failed = 0;
     for (const FoundKey& key : samples) {
         if (!unwraps(config, "key " + key.text(), key, kms, report) && ++failed == samples_told) return;
     }
     if (failed == 0 && !samples.empty())
         report.passed(quoted(provider.name) +
-                      ": unwraps keys of the key vault (tried: " + std::to_string(samples.size()) + ")");
+                      ": unwraps keys of the key vault (tried: " + std::to_string(samples.size()) + " of " +
+                      (found < documents_looked_at ? "" : "the first ") + std::to_string(found) + ")");
 }
 
 void check_key(const config::Config& config, const std::string& what, const std::vector<FoundKey>& found,
                const std::string& way_out, KeyManagers& kms, Report& report) {
     if (found.empty()) {
-        return report.failed(
-            exit_configuration,
-            what + ": not all keys requested were satisfied: it is not in " + vault_name(config) + way_out);
+        return report.failed(exit_configuration, what + ": is not in " + vault_name(config) + way_out);
     }
     if (found.size() > 1)
         return report.failed(exit_configuration,
@@ -155,6 +161,10 @@ void Report::passed(const std::string& what) {
     console_.out << "ok      " << printable(what) << '\n';
 }
 
+void Report::warned(const std::string& what) {
+    console_.err << "warning " << printable(what) << '\n';
+}
+
 void Report::failed(int code, const std::string& what) {
     console_.err << "FAILED  " << printable(what) << '\n';
     // What must be written differently outweighs what may answer in a minute.
@@ -164,10 +174,10 @@ void Report::failed(int code, const std::string& what) {
 void check_providers(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient* vault,
                      Report& report) {
     for (const config::KmsProvider& provider : config.kms_providers) {
-        const std::vector<FoundKey> found = keys_of(provider, vault);
+        const std::vector<FoundKey> found = keys_of(config, provider, vault, report);
         if (std::holds_alternative<config::LocalKms>(provider.settings)) {
             if (check_provider(provider, {crypto::kms::LocalMasterKey{}}, kms, report))
-                check_samples(config, provider, found, kms, report);
+                check_samples(config, provider, found, found.size(), kms, report);
             continue;
         }
         const keys::MasterKeyList list(provider);
@@ -177,12 +187,39 @@ void check_providers(const config::Config& config, KeyManagers& kms, cluster::Ke
         const std::vector<FoundKey> samples = by_master_key(found, is_listed);
         if (check_provider(provider, list.is_limited() ? list.listed() : master_keys_of(samples), kms,
                            report))
-            check_samples(config, provider, samples, kms, report);
+            check_samples(config, provider, samples, found.size(), kms, report);
         for (const FoundKey& key : by_master_key(found, std::not_fn(is_listed))) {
             report.failed(exit_configuration, "key " + key.text() + ": " + quoted(provider.name) + ": " +
                                                   list.refusal_of(key.key->master_key)->text);
         }
     }
+}
+
+void check_documents(const config::Config& config, cluster::KeyVaultClient& vault, Report& report) {
+    const auto all = vault.find_all();
+    if (!all.error.empty())
+        return report.failed(exit_unavailable, "key vault " + vault_name(config) + ": " + all.error);
+    std::size_t unusable = 0;
+    std::string first;
+    std::map<std::string, std::size_t> of_others;
+    for (const bson::Buffer& document : all.documents) {
+        const FoundKey found = found_key(document);
+        if (!found.key) {
+            if (unusable++ == 0) first = found.text() + ": " + found.problem;
+        } else if (find_provider(config, found.key->provider) == nullptr) {
+            ++of_others[found.key->provider];
+        }
+    }
+    const auto keys = [](std::size_t count) {
+        return std::to_string(count) + (count == 1 ? " key is" : " keys are");
+    };
+    for (const auto& [provider, count] : of_others) {
+        report.warned(quoted(provider) + " is not configured: " + keys(count) +
+                      " under it, and what was encrypted with that cannot be read");
+    }
+    if (unusable > 0)
+        report.warned("key vault " + vault_name(config) + ": documents that are no keys: " +
+                      std::to_string(unusable) + ", the first is " + first + " (fieldgate keys list)");
 }
 
 void check_schema_keys(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient& vault,
@@ -203,12 +240,10 @@ void check_schema_keys(const config::Config& config, KeyManagers& kms, cluster::
         return matching;
     };
     for (const std::string& name : request.alt_names) {
-        check_key(
-            config, "key named `" + name + "`", those([&](const FoundKey& key) {
-                return std::ranges::find(key.alt_names, name) != key.alt_names.end();
-            }),
-            " (create it: fieldgate keys create -c " + config.file.string() + " --alt-name " + name + ")",
-            kms, report);
+        check_key(config, "key named `" + name + "`", those([&](const FoundKey& key) {
+                      return std::ranges::find(key.alt_names, name) != key.alt_names.end();
+                  }),
+                  way_to_missing_key(config, name), kms, report);
     }
     for (const crypto::KeyId& id : request.ids) {
         check_key(config, "key " + keys::uuid_text(id),

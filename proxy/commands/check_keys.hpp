@@ -13,6 +13,7 @@ class Report {
  public:
     explicit Report(Console console) : console_(console) {}
     void passed(const std::string& what);
+    void warned(const std::string& what);  // may be meant
     void failed(int code, const std::string& what);
     int code() const { return code_; }
 
@@ -28,6 +29,9 @@ class Report {
 // be asked.
 void check_providers(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient* vault,
                      Report& report);
+
+// Documents of the key vault that this configuration cannot use, as a warning: they may be somebody else's.
+void check_documents(const config::Config& config, cluster::KeyVaultClient& vault, Report& report);
 
 // Every key that a schema names: is it there, once, and can it be unwrapped.
 void check_schema_keys(const config::Config& config, KeyManagers& kms, cluster::KeyVaultClient& vault,

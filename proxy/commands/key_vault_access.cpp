@@ -20,6 +20,15 @@ const config::KmsProvider* find_provider(const config::Config& config, std::stri
     return found == config.kms_providers.end() ? nullptr : &*found;
 }
 
+std::string way_to_missing_key(const config::Config& config, const std::string& alt_name) {
+    // Without `local` the command asks for more.
+    const bool has_local = find_provider(config, "local") != nullptr;
+    return " (before the first document: fieldgate keys create -c " + config.file.string() +
+           (has_local ? "" : " --provider PROVIDER --master-key JSON") + " --alt-name " + alt_name +
+           "; later: restore it from a backup of the key vault, as no other key finds or reads what is "
+           "stored)";
+}
+
 std::string FoundKey::id_text() const {
     return id ? keys::uuid_text(*id) : "no UUID";
 }
@@ -159,6 +168,8 @@ std::optional<crypto::KeyId> parse_key_id(std::string_view text) {
 std::optional<std::string> alt_name_problem(const std::string& name) {
     if (name.empty()) return "a name cannot be empty";
     if (!keys::is_utf8(name)) return "a name must be UTF-8";
+    if (parse_key_id(name))
+        return "a name that is a UUID could be another key's: commands that take either would not know which";
     if (name.size() > keys::alt_name_bytes_max)
         return "a name has " + std::to_string(keys::alt_name_bytes_max) + " bytes at most";
     return std::nullopt;

@@ -16,6 +16,10 @@ std::string vault_name(const config::Config& config);
 
 const config::KmsProvider* find_provider(const config::Config& config, std::string_view name);
 
+// For a key that a schema names and the key vault does not have, in brackets. A fresh key under the name of a
+// lost one goes unnoticed: queries then find nothing of what is stored.
+std::string way_to_missing_key(const config::Config& config, const std::string& alt_name);
+
 // Of an alternative name, in what people read: documents may have names of megabytes.
 inline constexpr std::size_t name_bytes_shown_max = 80;
 

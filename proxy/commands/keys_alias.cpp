@@ -54,7 +54,9 @@ int remove(const config::Config& config, KeyVaultAccess& vault, const FoundKey& 
 }  // namespace
 
 int change_alias(const std::filesystem::path& file, const ChangeAlias& options, Console console) {
-    if (const auto problem = alt_name_problem(options.name)) {
+    // One that a driver gave may be any: it can be taken away.
+    const auto problem = alt_name_problem(options.name);
+    if (problem && (options.action == ChangeAlias::Action::add || !parse_key_id(options.name))) {
         console.err << "NAME: " << *problem << '\n';
         return exit_usage;
     }

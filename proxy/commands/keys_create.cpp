@@ -10,6 +10,7 @@
 #include "proxy/commands/keys.hpp"
 #include "proxy/commands/master_key_option.hpp"
 #include "proxy/commands/text.hpp"
+#include "proxy/keys/master_key.hpp"
 
 namespace fieldgate::commands {
 namespace {
@@ -95,6 +96,27 @@ bool is_free(const config::Config& config, const CreateKey& options, const crypt
     return false;
 }
 
+// A key file that was replaced wraps as well as the right one did. Keys of both would stand under one
+// provider, and no configuration could use them all.
+void warn_of_another_master_key(const config::Config& config, const std::string& provider, KeyManagers& kms,
+                                KeyVaultAccess& vault, Console console) {
+    constexpr std::size_t keys_tried_max = 100;
+    const config::KmsProvider* settings = find_provider(config, provider);
+    if (settings == nullptr || !std::holds_alternative<config::LocalKms>(settings->settings)) return;
+    std::size_t tried = 0;
+    for (const bson::Buffer& document : vault.client().find_of_provider(provider, keys_tried_max).documents) {
+        const FoundKey found = found_key(document);
+        if (!found.key || found.key->provider != provider) continue;
+        if (kms.unwrap(provider, found.key->master_key, found.key->wrapped)) return;
+        ++tried;
+    }
+    if (tried == 0) return;
+    console.err << "warning: the master key of KMS provider `" << provider << "` unwraps none of its keys in "
+                << vault_name(config) << " (tried: " << tried
+                << "): if its key_file was replaced, put the right one back, or give this one a provider of "
+                   "its own: \"local:new\"\n";
+}
+
 }  // namespace
 
 int create_key(const std::filesystem::path& file, const CreateKey& options, const OpenKeyManagers& open_kms,
@@ -119,10 +141,16 @@ int create_key(const std::filesystem::path& file, const CreateKey& options, cons
     KeyVaultAccess vault(*config, console);
     if (!vault.open() || !vault.ensure_name_index() || !is_free(*config, options, made.id, vault))
         return vault.code();
+    warn_of_another_master_key(*config, wanted.provider, *kms, vault, console);
 
     // After everything else was found right: with KMIP, wrapping may make a key.
     auto wrapped = wrap_and_prove(*kms, wanted.provider, wanted.master_key, *made.key);
-    if (!wrapped) return vault.fail(exit_unavailable, wrapped.error().text + " (no key was created)");
+    if (!wrapped) {
+        const std::string under = keys::master_key_text(wanted.master_key);
+        return vault.fail(exit_unavailable, wrapped.error().text + " (" +
+                                                (under.empty() ? "" : "under " + under + "; ") +
+                                                "no key was created)");
+    }
     keys::KeyDocument key;
     key.id = made.id;
     key.alt_names = options.alt_names;

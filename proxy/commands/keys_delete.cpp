@@ -51,16 +51,14 @@ bool is_confirmed(const FoundKey& key, Console console) {
 }  // namespace
 
 int delete_key(const std::filesystem::path& file, const DeleteKey& options, Console console) {
-    if (!options.yes && !console.is_terminal) {
-        console.err << "--yes: needed where nobody can be asked: this is no terminal\n";
-        return exit_usage;
-    }
     const auto config = load_configuration(file, console.err);
     if (!config) return exit_configuration;
     KeyVaultAccess vault(*config, console);
     if (!vault.open()) return vault.code();
     const auto key = vault.find(options.key);
     if (!key) return vault.code();
+    if (!options.yes && !console.is_terminal)
+        return vault.fail(exit_usage, "--yes: needed where nobody can be asked: this is no terminal");
 
     print_consequences(*config, *key, console.err);
     if (!options.yes && !is_confirmed(*key, console)) {

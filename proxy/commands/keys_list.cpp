@@ -2,6 +2,7 @@
 #include <map>
 #include <ostream>
 
+#include "crypto/kms/vault.hpp"
 #include "proxy/bson/builder.hpp"
 #include "proxy/commands/key_use.hpp"
 #include "proxy/commands/key_vault_access.hpp"
@@ -50,6 +51,19 @@ std::string names_text(const std::vector<std::string>& names) {
     return text;
 }
 
+// Vault's and OpenBao's version of the key that wrapped it, as only the wrapped key says it. Of the others
+// either masterKey does or nobody.
+std::string wrapping_version(const keys::KeyDocument& key) {
+    if (!std::holds_alternative<crypto::kms::VaultMasterKey>(key.master_key)) return {};
+    return std::string(crypto::kms::vault_wrapping_version(key.wrapped));
+}
+
+std::string master_key_text(const keys::KeyDocument& key) {
+    const std::string version = wrapping_version(key);
+    return shortened(keys::master_key_text(key.master_key), master_key_bytes_max) +
+           (version.empty() ? "" : " (v" + version + ")");
+}
+
 void print_table(const std::vector<Row>& rows, std::ostream& out) {
     const std::int64_t now_ms = now_unix_ms();
     std::vector<std::vector<std::string>> cells{{"ID", "NAMES", "PROVIDER", "MASTER KEY", "AGE", "USED BY"}};
@@ -58,8 +72,7 @@ void print_table(const std::vector<Row>& rows, std::ostream& out) {
         const std::string names = names_text(row.found.alt_names);
         if (const auto& key = row.found.key) {
             const char* const mark = row.is_listed.value_or(true) ? "" : " (not listed)";
-            cells.push_back({id, names, key->provider,
-                             shortened(keys::master_key_text(key->master_key), master_key_bytes_max) + mark,
+            cells.push_back({id, names, key->provider, master_key_text(*key) + mark,
                              age_text(key->creation_unix_ms, now_ms), joined(row.used_by)});
         } else {
             cells.push_back({id, names, "?", "", "?", "unusable: " + row.found.problem});
@@ -92,6 +105,8 @@ void print_json(const std::vector<Row>& rows, std::ostream& out) {
         }
         builder.append_string("provider", found.key->provider);
         keys::append_master_key(builder, found.key->provider, found.key->master_key);
+        if (const std::string version = wrapping_version(*found.key); !version.empty())
+            builder.append_string("wrappedByVersion", version);
         if (rows[i].is_listed) builder.append_bool("masterKeyListed", *rows[i].is_listed);
         builder.append_string("created", time_text(found.key->creation_unix_ms))
             .append_string("updated", time_text(found.key->update_unix_ms));

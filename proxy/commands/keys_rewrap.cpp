@@ -221,7 +221,8 @@ class Rewrap {
     }
 
     static std::string where_text(const keys::KeyDocument& key) {
-        return key.provider + " " + keys::master_key_text(key.master_key);
+        const std::string master_key = keys::master_key_text(key.master_key);
+        return master_key.empty() ? key.provider : key.provider + " " + master_key;
     }
 
     void failed(const FoundKey& key, const Failure& failure) {
@@ -273,7 +274,7 @@ class Rewrap {
         count(left, "not reached");
         console_.out << '\n';
         if (conflicts_ + failed_ + left == 0) return exit_ok;
-        console_.err << "incomplete: the same command again tries the rest\n";
+        console_.err << "incomplete: the same command does the rest, when what failed is mended\n";
         return exit_incomplete;
     }
 
@@ -376,7 +377,12 @@ int rewrap_keys(const std::filesystem::path& file, const RewrapKeys& options, co
         const bool makes_key = kmip != nullptr && kmip->key_id.empty();
         if (!makes_key || !options.dry_run) {
             auto proved = prove(*kms, target.provider, target.master_key);
-            if (!proved) return vault.fail(exit_unavailable, proved.error().text);
+            if (!proved) {
+                const std::string under = keys::master_key_text(target.master_key);
+                return vault.fail(exit_unavailable, proved.error().text + " (" +
+                                                        (under.empty() ? "" : "under " + under + "; ") +
+                                                        "no key was touched)");
+            }
             target.master_key = std::move(*proved);
         }
         rewrap.set_target(target.provider, target.master_key);

@@ -9,6 +9,7 @@
 #include "config/schema_writer.hpp"
 #include "proxy/analysis/field_space.hpp"
 #include "proxy/cluster/key_vault.hpp"
+#include "proxy/commands/key_vault_access.hpp"
 #include "proxy/commands/text.hpp"
 
 namespace fieldgate::commands {
@@ -57,8 +58,7 @@ SchemaWithUuids with_key_uuids(const config::Schema& schema, const std::string& 
         std::string problem = ids.empty() ? "no key" : "several keys";
         problem += " named `" + printable(name) + "` in " + vault;
         if (ids.empty())
-            problem += " (create it: fieldgate keys create -c " + config.file.string() + " --alt-name " +
-                       printable(name) + ")";
+            problem += way_to_missing_key(config, printable(name));
         else
             problem += ": take the name from all but one";
         result.problems.push_back(std::move(problem));

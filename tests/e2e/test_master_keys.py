@@ -225,7 +225,7 @@ def test_commands_refuse_it_and_check_names_it(bench_of, tmp_path):
     _, err = run("check", "--connect", code=CONFIGURATION)
     assert err.count(f"the master key 'transit/{thiefs}' is not one of kms_providers.vault.master_keys") == 2, err  # of the vault, of the schema
     out, _ = run("keys", "list")
-    assert f"transit/{thiefs} (not listed)" in out
+    assert f"transit/{thiefs} (v1) (not listed)" in out
     _, err = run("keys", "rewrap", "--filter", "all", *target(second), code=75)
     assert "FAILED: KMS provider `vault`: the master key" in err, "it is not laundered"
     assert bench.vault.find_one()["masterKey"]["keyName"] == thiefs

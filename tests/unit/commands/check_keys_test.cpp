@@ -25,11 +25,12 @@ TEST(CheckKeys, tries_keys_that_no_schema_names) {
     vault.add_providers(aws_static);
     vault.add(7, {"clinic"});
     vault.add(8, {"patient-1"}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
+    vault.add(9, {"patient-2"}, "aws:eu", crypto::kms::AwsMasterKey{"r", "one", ""});
     Printed sound;
     EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), sound.console()), exit_ok) << sound.err.str();
-    EXPECT_TRUE(says(sound.out, "KMS provider `local`: unwraps keys of the key vault (tried: 1)\n"))
+    EXPECT_TRUE(says(sound.out, "KMS provider `local`: unwraps keys of the key vault (tried: 1 of 1)\n"))
         << sound.out.str();
-    EXPECT_TRUE(says(sound.out, "KMS provider `aws:eu`: unwraps keys of the key vault (tried: 1)\n"))
+    EXPECT_TRUE(says(sound.out, "KMS provider `aws:eu`: unwraps keys of the key vault (tried: 1 of 2)\n"))
         << sound.out.str();
 
     for (std::uint8_t i = 0; i < 7; ++i) {
@@ -62,6 +63,27 @@ TEST(CheckKeys, tries_no_keys_of_a_provider_that_does_not_work) {
     Printed printed;
     EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_configuration);
     EXPECT_EQ(vault.kms.calls["unwrap"], 0);
+}
+
+// They may be another installation's, or the rest of a rotation whose old provider was taken away too early.
+TEST(CheckKeys, warns_of_documents_that_this_configuration_cannot_use) {
+    VaultStand vault;
+    vault.add(7, {"clinic"});
+    vault.add(8, {}, "aws:old", crypto::kms::AwsMasterKey{"r", "one", ""});
+    vault.add(9, {}, "aws:old", crypto::kms::AwsMasterKey{"r", "one", ""});
+    vault.add(10, {}, "gcp", crypto::kms::GcpMasterKey{"p", "l", "r", "k", "", ""});
+    vault.documents.push_back(bson::from_json(R"({"_id": "x", "keyAltNames": ["junk"]})").value());
+    Printed printed;
+    EXPECT_EQ(check(vault.clinic.file, true, vault.open_kms(), printed.console()), exit_ok);
+    for (const char* line : {"warning KMS provider `aws:old` is not configured: 2 keys are under it, and "
+                             "what was encrypted with that "
+                             "cannot be read\n",
+                             "warning KMS provider `gcp` is not configured: 1 key is under it",
+                             "warning key vault encryption.__keyVault: documents that are no keys: 1, the "
+                             "first is `junk` (no UUID): "
+                             "_id must be a UUID"}) {
+        EXPECT_TRUE(says(printed.err, line)) << line << "\n" << printed.err.str();
+    }
 }
 
 // Each question to one that swallows packets takes its time.

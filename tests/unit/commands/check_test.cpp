@@ -164,9 +164,11 @@ TEST(Check, says_how_to_create_a_key_that_is_missing) {
     clinic.set_upstream("mongodb://" + server.address());
     Printed printed;
     EXPECT_EQ(check(clinic.file, true, played(), printed.console()), exit_configuration);
-    EXPECT_TRUE(says(printed.err, "not all keys requested were satisfied")) << printed.err.str();
+    EXPECT_TRUE(says(printed.err, "key named `clinic`: is not in encryption.__keyVault ("))
+        << printed.err.str();
     EXPECT_TRUE(says(printed.err, "fieldgate keys create -c " + clinic.file.string() + " --alt-name clinic"))
         << printed.err.str();
+    EXPECT_TRUE(says(printed.err, "later: restore it from a backup of the key vault")) << printed.err.str();
 }
 
 TEST(Check, refuses_a_key_of_another_master_key) {

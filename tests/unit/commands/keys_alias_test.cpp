@@ -38,6 +38,20 @@ TEST(KeysAlias, adds_a_name_by_uuid_or_by_name) {
     EXPECT_EQ(result.out, std::string("had it already: `third` of ") + sevens + "\n");
 }
 
+// `keys delete` of that UUID, repeated, would delete the key of that name after the key of that UUID.
+TEST(KeysAlias, gives_no_name_that_is_a_uuid_but_takes_one_away) {
+    VaultStand vault;
+    vault.add(7, {"clinic"});
+    vault.add(8, {"other", sevens});
+    Result result = change(vault, Action::add, "other", "09090909-0909-0909-0909-090909090909");
+    EXPECT_EQ(result.code, exit_usage);
+    EXPECT_EQ(result.err.rfind("NAME: a name that is a UUID could be another key's", 0), 0u) << result.err;
+    EXPECT_FALSE(vault.wrote());
+    result = change(vault, Action::remove, "other", sevens);
+    EXPECT_EQ(result.code, exit_ok) << result.err;
+    EXPECT_EQ(vault.keys()[1].alt_names, Strings{"other"});
+}
+
 TEST(KeysAlias, refuses_another_keys_name) {
     VaultStand vault;
     vault.add(7, {"clinic"});

@@ -86,6 +86,32 @@ TEST(KeysCreate, stores_nothing_that_does_not_unwrap) {
     }
 }
 
+// The other keys are of the file that this one replaced, and would be lost for one configuration or the
+// other.
+TEST(KeysCreate, warns_when_no_key_of_local_is_of_its_master_key) {
+    VaultStand vault;
+    const auto add_lost = [&](std::uint8_t fill) {
+        keys::KeyDocument lost;
+        lost.id.bytes.fill(fill);
+        lost.wrapped = PlayedKms::wrapped("local:lost", crypto::kms::LocalMasterKey{}, secret_of(fill));
+        lost.provider = "local";
+        vault.documents.push_back(keys::build_key_document(lost));
+    };
+    add_lost(20);
+    add_lost(21);
+    Printed printed;
+    EXPECT_EQ(create(vault, {.alt_names = {"clinic"}}, printed), exit_ok);
+    EXPECT_EQ(
+        printed.err.str(),
+        "warning: the master key of KMS provider `local` unwraps none of its keys in encryption.__keyVault "
+        "(tried: 2): if its key_file was replaced, put the right one back, or give this one a provider of "
+        "its own: \"local:new\"\n");
+    // Now one of them is.
+    Printed again;
+    EXPECT_EQ(create(vault, {.alt_names = {"second"}}, again), exit_ok);
+    EXPECT_EQ(again.err.str(), "");
+}
+
 TEST(KeysCreate, the_only_provider_needs_no_name) {
     VaultStand vault;
     replace_in(vault.clinic.file, "local: {", "\"local:x\": {");
@@ -273,8 +299,10 @@ TEST(KeysCreate, refuses_names_that_are_none) {
         std::vector<std::string> names;
         const char* expected;
     };
-    for (const Case& c : {Case{{""}, "cannot be empty"}, Case{{"a\x80"}, "must be UTF-8"},
-                          Case{{"a", "a"}, "twice"}, Case{{std::string(513, 'a')}, "512 bytes at most"}}) {
+    for (const Case& c :
+         {Case{{""}, "cannot be empty"}, Case{{"a\x80"}, "must be UTF-8"}, Case{{"a", "a"}, "twice"},
+          Case{{"07070707-0707-0707-0707-070707070707"}, "a name that is a UUID"},
+          Case{{std::string(513, 'a')}, "512 bytes at most"}}) {
         Printed printed;
         EXPECT_EQ(create(vault, {.alt_names = c.names}, printed), exit_usage);
         EXPECT_TRUE(says(printed.err, c.expected)) << printed.err.str();

@@ -69,8 +69,10 @@ TEST(KeysDelete, yes_is_needed_where_nobody_can_be_asked) {
     vault.add(7, {"spare"});
     Result result = remove(vault, {.key = sevens});
     EXPECT_EQ(result.code, exit_usage);
-    EXPECT_TRUE(has(result.err, "--yes")) << result.err;
-    EXPECT_TRUE(vault.server.commands().empty());
+    EXPECT_EQ(result.err, "--yes: needed where nobody can be asked: this is no terminal\n");
+    EXPECT_FALSE(vault.wrote());
+    result = remove(vault, {.key = "nobodys"});
+    EXPECT_EQ(result.code, exit_configuration) << "what is wrong first: " << result.err;
     result = remove(vault, {.key = sevens, .yes = true});
     EXPECT_EQ(result.code, exit_ok);
     EXPECT_FALSE(has(result.err, "Type its"));

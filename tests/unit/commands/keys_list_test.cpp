@@ -51,6 +51,29 @@ TEST(KeysList, prints_json) {
         "\n");
 }
 
+// Whether an old version may be disabled.
+TEST(KeysList, says_which_version_of_a_transit_key_wrapped_a_key) {
+    VaultStand vault;
+    vault.add_providers("  vault: { address: \"https://v\", token: t }\n");
+    for (const std::string wrapped : {"vault:v12:QUJD", "vault:v12", "junk"}) {
+        keys::KeyDocument key;
+        key.id.bytes.fill(static_cast<std::uint8_t>(wrapped.size()));
+        key.wrapped = {wrapped.begin(), wrapped.end()};
+        key.provider = "vault";
+        key.master_key = crypto::kms::VaultMasterKey{"k", "", 0};
+        vault.documents.push_back(keys::build_key_document(key));
+    }
+    Printed printed;
+    EXPECT_EQ(list_keys(vault.clinic.file, false, printed.console()), exit_ok) << printed.err.str();
+    EXPECT_TRUE(says(printed.out, "vault     transit/k (v12)  ")) << printed.out.str();
+    EXPECT_TRUE(says(printed.out, "vault     transit/k        ")) << printed.out.str();
+    Printed json;
+    EXPECT_EQ(list_keys(vault.clinic.file, true, json.console()), exit_ok);
+    EXPECT_TRUE(says(json.out, R"("keyName" : "k" }, "wrappedByVersion" : "12", "created")"))
+        << json.out.str();
+    EXPECT_TRUE(says(json.out, R"("keyName" : "k" }, "created")")) << json.out.str();
+}
+
 TEST(KeysList, marks_master_keys_that_are_not_listed) {
     VaultStand vault;
     vault.add_providers(

@@ -32,7 +32,7 @@ TEST(KeysRewrap, puts_all_keys_under_another_provider) {
         EXPECT_EQ(vault.keys()[i].alt_names, before[i].alt_names);
         EXPECT_EQ(vault.keys()[i].creation_unix_ms, before[i].creation_unix_ms);
     }
-    EXPECT_TRUE(has(result.out, "`one` (01010101-0101-0101-0101-010101010101): rewrapped: local:new"))
+    EXPECT_TRUE(has(result.out, "`one` (01010101-0101-0101-0101-010101010101): rewrapped: local:new\n"))
         << result.out;
     EXPECT_TRUE(has(result.out, "rewrapped 3 of 3 keys\n")) << result.out;
 }

@@ -160,8 +160,9 @@ TEST(SchemaInstall, a_name_must_be_one_keys) {
     Printed missing;
     EXPECT_EQ(cluster.install(missing), exit_configuration);
     EXPECT_TRUE(says(missing.err,
-                     "no key named `clinic` in encryption.__keyVault (create it: fieldgate keys create -c " +
-                         cluster.clinic.file.string() + " --alt-name clinic)"))
+                     "no key named `clinic` in encryption.__keyVault (before the first document: fieldgate "
+                     "keys create -c " +
+                         cluster.clinic.file.string() + " --alt-name clinic; later: restore it"))
         << missing.err.str();
     cluster.key_names = {"clinic", "clinic"};
     Printed twice;

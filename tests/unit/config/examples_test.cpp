@@ -107,7 +107,7 @@ TEST_F(Examples, tls_loads_without_a_warning) {
 
 TEST_F(Examples, key_managers_load_without_a_warning) {
     for (const char* file :
-         {"aws-secret.txt", "azure-secret.txt", "kmip.pem", "vault-token", "authority.pem"})
+         {"aws-secret.txt", "azure-secret.txt", "kmip.pem", "vault-token", "secret-id", "authority.pem"})
         directory.write(file, "x\n");
     directory.write("gcp.json", "{}");
     directory.write("old-master-key.bin", std::string(96, 'o'));
@@ -115,8 +115,9 @@ TEST_F(Examples, key_managers_load_without_a_warning) {
     for (const Problem& warning : loaded.warnings) ADD_FAILURE() << warning.text();
     std::vector<std::string> names;
     for (const KmsProvider& provider : loaded.config->kms_providers) names.push_back(provider.name);
-    EXPECT_EQ(names, (std::vector<std::string>{"local", "local:old", "aws", "aws:eu", "azure", "azure:aks",
-                                               "gcp", "gcp:key", "kmip", "vault", "vault:pods"}));
+    EXPECT_EQ(names,
+              (std::vector<std::string>{"local", "local:old", "aws", "aws:eu", "azure", "azure:aks", "gcp",
+                                        "gcp:key", "kmip", "vault", "vault:app", "vault:pods"}));
     EXPECT_EQ(loaded.config->kms_providers[2].master_keys, std::nullopt);
     EXPECT_EQ(loaded.config->kms_providers[3].master_keys->size(), 2u);
 }

@@ -99,9 +99,10 @@ class KmipWrap final : public WrapOperation {
         switch (step_) {
             case Step::make: {
                 if (asked_.delegated) return request_to(endpoint_, crypto::kms::kmip_create());
-                const auto kek = crypto::generate_key(random_);
+                auto kek = crypto::generate_key(random_);
                 if (!kek) return failure_of(kek.error());
-                return request_to(endpoint_, crypto::kms::kmip_register(*kek));
+                registered_ = std::move(*kek);
+                return request_to(endpoint_, crypto::kms::kmip_register(*registered_));
             }
             case Step::activate:
                 return request_to(endpoint_, crypto::kms::kmip_activate(master_key_.key_id));
@@ -141,6 +142,7 @@ class KmipWrap final : public WrapOperation {
 
     void restart() override {
         master_key_ = asked_;
+        registered_.reset();
         material_.clear();
         step_ = first_step();
     }
@@ -163,6 +165,10 @@ class KmipWrap final : public WrapOperation {
         } else {
             const auto kek = crypto::kms::read_kmip_get(reply, master_key_.key_id);
             if (!kek) return kek.error();
+            if (registered_ && *registered_ != *kek) {
+                return Failure{Failure::Kind::malformed, 0, "another_key",
+                               "gives back another key than was registered"};
+            }
             const auto sealed = crypto::wrap_key(key_, *kek, random_);
             if (!sealed) return failure_of(sealed.error());
             material_.assign(sealed->begin(), sealed->end());
@@ -172,8 +178,9 @@ class KmipWrap final : public WrapOperation {
     }
 
     Endpoint endpoint_;
-    KmipMasterKey asked_;       // as the caller gave it
-    KmipMasterKey master_key_;  // with the identifier of the key that was made
+    KmipMasterKey asked_;                          // as the caller gave it
+    KmipMasterKey master_key_;                     // with the identifier of the key that was made
+    std::optional<crypto::MasterKey> registered_;  // of the key that was made, what it must be
     const crypto::DataKey& key_;
     crypto::Random& random_;
     Step step_;

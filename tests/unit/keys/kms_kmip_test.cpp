@@ -222,7 +222,9 @@ TEST_F(Kmip, begins_again_after_a_restart) {
     EXPECT_EQ(converse(*wrap, replies(registered("21"), failed(0x12, 0x100))).outcome,
               "unavailable GeneralFailure");
     wrap->restart();
-    const auto held = converse(*wrap, replies(registered("31"), activated("31"), got("31", Bytes(96, 9))));
+    Bytes second(96);
+    for (std::size_t i = 0; i < second.size(); ++i) second[i] = static_cast<std::uint8_t>(106 + i);
+    const auto held = converse(*wrap, replies(registered("31"), activated("31"), got("31", second)));
     ASSERT_EQ(held.outcome, "ok");
     EXPECT_EQ(std::get<KmipMasterKey>(wrap->take().master_key).key_id, "31");
 
@@ -243,6 +245,9 @@ TEST_F(Kmip, gives_every_step_s_failure) {
     EXPECT_EQ(outcome(false, replies(registered("1"), activated("1"), failed(0x0A, 0x01))),
               "refused ItemNotFound");
     EXPECT_EQ(outcome(false, replies(registered("1"), activated("2"))), "malformed not_kmip");
+    EXPECT_EQ(outcome(false, replies(registered("1"), activated("1"), got("1", Bytes(96, 0)))),
+              "malformed another_key")
+        << "a key that everybody knows, say";
     EXPECT_EQ(outcome(true, replies(failed(0x01, 0x05))), "refused OperationNotSupported");
     EXPECT_EQ(outcome(true, replies(created("1"), activated("1"), failed(0x1F, 0x03))),
               "credentials AuthenticationNotSuccessful");

@@ -25,6 +25,7 @@ Impatient::Place Impatient::place_of(const std::string& provider, const MasterKe
 }
 
 std::optional<Failure> Impatient::is_away(const Place& place) const {
+    const std::lock_guard lock(mutex_);
     const auto found = away_.find(place);
     if (found == away_.end()) return std::nullopt;
     Failure failure = found->second;
@@ -33,7 +34,9 @@ std::optional<Failure> Impatient::is_away(const Place& place) const {
 }
 
 void Impatient::remember(const Place& place, const Failure& failure) {
-    if (failure.kind == Failure::Kind::unavailable) away_.emplace(place, failure);
+    if (failure.code != "timeout") return;  // an error costs no time, and the next question may fare better
+    const std::lock_guard lock(mutex_);
+    away_.emplace(place, failure);
 }
 
 crypto::kms::Result<keys::WrappedDataKey> Impatient::wrap(const std::string& provider,

@@ -3,9 +3,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "config/config.hpp"
 #include "crypto/kms/exchange.hpp"
@@ -30,8 +32,9 @@ class KeyManagers {
     virtual std::optional<crypto::kms::Failure> login(const std::string& provider) = 0;
 };
 
-// Does not ask again where nobody was: a key manager that swallows packets takes its time with each question,
-// and whoever waits at a terminal would wait for it once for each of its keys. One thread; `kms` outlives it.
+// Does not ask again where nobody answered: a key manager that swallows packets takes its time with each
+// question, and a command would wait for it once for each of its keys. Several threads may ask; `kms`
+// outlives it.
 class Impatient final : public KeyManagers {
  public:
     explicit Impatient(KeyManagers& kms) : kms_(kms) {}
@@ -52,6 +55,7 @@ class Impatient final : public KeyManagers {
     void remember(const Place& place, const crypto::kms::Failure& failure);
 
     KeyManagers& kms_;
+    mutable std::mutex mutex_;
     std::map<Place, crypto::kms::Failure> away_;
 };
 

@@ -370,7 +370,8 @@ int rewrap_keys(const std::filesystem::path& file, const RewrapKeys& options, co
         return exit_ok;
     }
 
-    Rewrap rewrap(options, *kms, vault, console);
+    Impatient asked(*kms);
+    Rewrap rewrap(options, asked, vault, console);
     if (!target.provider.empty()) {
         // Proved once before any key is touched. Without keyId KMIP makes a key, once for all of them.
         const auto* kmip = std::get_if<KmipMasterKey>(&target.master_key);

@@ -164,7 +164,7 @@ std::string usage_problem(const CLI::App* app, const CLI::Error& error) {
     }
     const std::string help = "Run " + command + " --help for more information.\n";
     const std::vector<std::string> words = last->remaining();
-    const bool is_about_commands = last->get_require_subcommand_min() > 0 && last->get_subcommands().empty();
+    const bool is_about_commands = last->get_require_subcommand_min() > 0;
     if (!is_about_commands || words.empty()) return std::string(error.what()) + "\n" + help;
     std::string commands;
     for (const CLI::App* known : last->get_subcommands([](const CLI::App*) { return true; })) {
